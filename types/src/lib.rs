@@ -1,1 +1,29 @@
-//! (being written)
+//! Values that two processes must agree on: identifiers, the batch that consensus hands to the
+//! deterministic machine, reject and error codes, limits and fees, and the subnet's configuration.
+//!
+//! Pure data: nothing here does I/O, reads a clock, or knows how a value is produced.
+
+mod batch;
+mod chain_key;
+mod config;
+mod cycles;
+mod errors;
+mod fees;
+mod ids;
+mod limits;
+
+pub use batch::{Batch, Randomness};
+pub use chain_key::{Transcript, TranscriptError, TranscriptMember};
+pub use config::{ConfigError, Member, SubnetConfig, SubnetType};
+pub use cycles::Cycles;
+pub use errors::{ErrorCode, RejectCode, UserError};
+pub use fees::Fees;
+pub use ic_principal::Principal;
+pub use ids::{
+    CanisterId, Digest, Height, MANAGEMENT_CANISTER, MessageId, NodeId, ReplicaVersion, StateRoot,
+    SubnetId, Time,
+};
+pub use limits::Limits;
+
+/// A principal as the IC interface uses it: user, canister, node or subnet.
+pub type PrincipalId = Principal;
