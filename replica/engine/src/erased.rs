@@ -1,0 +1,208 @@
+//! The application without its event type, so that the engine is compiled once, in this crate.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use thiserror::Error;
+use types::{NodeId, Time};
+
+use crate::application::{Application, Effect, FinalizedBlock, Proposal, ProposalContext, Verdict};
+
+/// How many events may wait before [`Injector::try_inject`] refuses: some seconds of ingress at
+/// the highest rate the HTTP endpoint admits; a longer queue would only hold expired messages.
+pub const EVENTS_QUEUED_MAX: usize = 4096;
+
+/// How many events are handled in one go, so that a flood of events cannot keep the node from
+/// voting.
+const EVENTS_PER_TURN: usize = 256;
+
+/// Tells the engine that events wait.
+pub(crate) type Poke = Box<dyn Fn() + Send>;
+
+/// An [`Application`] behind a pointer; made by [`erase`].
+pub trait ErasedApplication: Send + sealed::Sealed {
+    /// See [`Application::propose`].
+    fn propose(&mut self, ctx: &ProposalContext, now: Time) -> Proposal;
+    /// See [`Application::validate`].
+    fn validate(&mut self, ctx: &ProposalContext, block: &[u8], now: Time) -> Verdict;
+    /// See [`Application::finalized`].
+    fn finalized(&mut self, block: FinalizedBlock, now: Time) -> Vec<Effect>;
+    /// See [`Application::receive`].
+    fn receive(&mut self, from: NodeId, message: Bytes, now: Time) -> Vec<Effect>;
+    /// See [`Application::tick`].
+    fn tick(&mut self, now: Time) -> Vec<Effect>;
+}
+
+mod sealed {
+    use super::{Effect, Poke, Time};
+
+    /// The calls that only the engine makes.
+    pub trait Sealed {
+        /// Handles some waiting events; returns whether more wait.
+        fn events(&mut self, now: Time) -> (Vec<Effect>, bool);
+        /// Connects the injector to the engine.
+        fn bind(&mut self, poke: Poke);
+        /// Refuses all further events.
+        fn close(&mut self);
+    }
+}
+
+pub(crate) use sealed::Sealed as EventSource;
+
+/// Hides the event type of `application`; events come in through the injector.
+pub fn erase<A: Application>(application: A) -> (Box<dyn ErasedApplication>, Injector<A::Event>) {
+    let injector = Injector { queue: Arc::new(Queue::default()) };
+    let queue = injector.queue.clone();
+    (Box::new(Erased { application, queue }), injector)
+}
+
+struct Erased<A: Application> {
+    application: A,
+    queue: Arc<Queue<A::Event>>,
+}
+
+impl<A: Application> ErasedApplication for Erased<A> {
+    fn propose(&mut self, ctx: &ProposalContext, now: Time) -> Proposal {
+        self.application.propose(ctx, now)
+    }
+
+    fn validate(&mut self, ctx: &ProposalContext, block: &[u8], now: Time) -> Verdict {
+        self.application.validate(ctx, block, now)
+    }
+
+    fn finalized(&mut self, block: FinalizedBlock, now: Time) -> Vec<Effect> {
+        self.application.finalized(block, now)
+    }
+
+    fn receive(&mut self, from: NodeId, message: Bytes, now: Time) -> Vec<Effect> {
+        self.application.receive(from, message, now)
+    }
+
+    fn tick(&mut self, now: Time) -> Vec<Effect> {
+        self.application.tick(now)
+    }
+}
+
+impl<A: Application> EventSource for Erased<A> {
+    fn events(&mut self, now: Time) -> (Vec<Effect>, bool) {
+        let (batch, more) = self.queue.take(EVENTS_PER_TURN);
+        let effects =
+            batch.into_iter().flat_map(|event| self.application.event(event, now)).collect();
+        (effects, more)
+    }
+
+    fn bind(&mut self, poke: Poke) {
+        self.queue.bind(poke);
+    }
+
+    fn close(&mut self) {
+        self.queue.close();
+    }
+}
+
+impl<A: Application> Drop for Erased<A> {
+    /// An engine that ends by a panic never comes to close its queue by hand.
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
+/// Brings events to a running application. Cheap to clone; usable from any thread.
+pub struct Injector<E> {
+    queue: Arc<Queue<E>>,
+}
+
+impl<E> Clone for Injector<E> {
+    fn clone(&self) -> Self {
+        Self { queue: self.queue.clone() }
+    }
+}
+
+impl<E> Injector<E> {
+    /// Queues an event if fewer than [`EVENTS_QUEUED_MAX`] wait: for what the outside world sends
+    /// as fast as it likes.
+    pub fn try_inject(&self, event: E) -> Result<(), InjectError> {
+        self.queue.push(event, EVENTS_QUEUED_MAX)
+    }
+
+    /// Queues an event without a bound: for producers that have few events under way by their
+    /// nature, such as one result for each finalized block.
+    pub fn inject(&self, event: E) -> Result<(), InjectError> {
+        self.queue.push(event, usize::MAX)
+    }
+}
+
+/// Why an event was refused.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum InjectError {
+    /// Too many events wait.
+    #[error("{EVENTS_QUEUED_MAX} events wait for the engine already; try again later")]
+    Full,
+    /// The engine has ended.
+    #[error("the engine has stopped; restart the node")]
+    Stopped,
+}
+
+struct Queue<E> {
+    inner: Mutex<QueueState<E>>,
+}
+
+struct QueueState<E> {
+    events: VecDeque<E>,
+    poke: Option<Poke>,
+    closed: bool,
+}
+
+impl<E> Default for Queue<E> {
+    fn default() -> Self {
+        Self {
+            inner: Mutex::new(QueueState { events: VecDeque::new(), poke: None, closed: false }),
+        }
+    }
+}
+
+impl<E> Queue<E> {
+    /// A panic elsewhere cannot leave the plain queue in a bad state, so poison is ignored.
+    fn lock(&self) -> MutexGuard<'_, QueueState<E>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, event: E, bound: usize) -> Result<(), InjectError> {
+        let mut state = self.lock();
+        if state.closed {
+            return Err(InjectError::Stopped);
+        }
+        if state.events.len() >= bound {
+            return Err(InjectError::Full);
+        }
+        state.events.push_back(event);
+        // One poke covers all events until the engine has drained them.
+        if state.events.len() == 1 {
+            state.poke.iter().for_each(|poke| poke());
+        }
+        Ok(())
+    }
+
+    fn take(&self, max: usize) -> (Vec<E>, bool) {
+        let mut state = self.lock();
+        let count = state.events.len().min(max);
+        let batch = state.events.drain(..count).collect();
+        (batch, !state.events.is_empty())
+    }
+
+    fn bind(&self, poke: Poke) {
+        let mut state = self.lock();
+        if !state.events.is_empty() {
+            poke();
+        }
+        state.poke = Some(poke);
+    }
+
+    fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        state.events.clear();
+        state.poke = None;
+    }
+}
