@@ -1,1 +1,24 @@
-//! (being written)
+//! The `plinth` command: starts, shows and stops a network of nodes on this machine.
+//!
+//! It knows directories, processes and the nodes' status endpoints; it knows nothing of consensus
+//! or canisters. Each node is an orchestrator process that supervises a replica process.
+//!
+//! ```text
+//!   arguments ──> layout (what is on disk) ──> nodes (processes) ──> status (what they say)
+//! ```
+
+mod arguments;
+mod create;
+mod error;
+mod interrupt;
+mod launcher;
+mod layout;
+mod machine;
+mod nodes;
+mod ports;
+mod run;
+mod status;
+mod up;
+
+pub use error::Error;
+pub use run::{main, parse};

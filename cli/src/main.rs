@@ -1,2 +1,7 @@
-//! (being written)
-fn main() {}
+//! `plinth`: see `plinth --help`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    plinth_cli::main(std::env::args_os().collect())
+}

@@ -1,0 +1,212 @@
+//! What can go wrong, each with its fix.
+
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+/// An error that ends a command.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// A file or a directory.
+    #[error("cannot {action} {}", path.display())]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file that we wrote, or that somebody changed, cannot be understood.
+    #[error("{} is damaged; remove the directory and run `plinth up` again", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The directory was made by another version.
+    #[error(
+        "{} holds a network of format {found}, this is format {ours} (Plinth {}); \
+         use the Plinth that made it, or another --dir", dir.display(), env!("CARGO_PKG_VERSION")
+    )]
+    Format {
+        /// The directory.
+        dir: PathBuf,
+        /// What it says.
+        found: u32,
+        /// What we write.
+        ours: u32,
+    },
+    /// The directory holds something else.
+    #[error(
+        "{} exists and is no Plinth network; choose an empty or a new directory with --dir",
+        .0.display()
+    )]
+    Foreign(PathBuf),
+    /// There is no network.
+    #[error("no network in {}; start one with `plinth up --dir {}`", .0.display(), .0.display())]
+    NoNetwork(PathBuf),
+    /// The network is there with other settings.
+    #[error(
+        "the network in {} has {what} {has}, not {wanted}; leave --{what} away, or make a new \
+         network in another --dir", dir.display()
+    )]
+    Different {
+        /// The directory.
+        dir: PathBuf,
+        /// The setting.
+        what: &'static str,
+        /// What it is.
+        has: u64,
+        /// What the command line says.
+        wanted: u64,
+    },
+    /// Another `plinth` changes the network.
+    #[error("another plinth command is working on {}; wait for it to end", .0.display())]
+    Busy(PathBuf),
+    /// No such node.
+    #[error("the network has nodes 0 to {last}, no node {node}")]
+    NoNode {
+        /// The node asked for.
+        node: usize,
+        /// The last one there is.
+        last: usize,
+    },
+    /// A port is taken.
+    #[error(
+        "port {port} of {address} is in use; stop the program that has it, or choose another \
+         port with --port"
+    )]
+    PortTaken {
+        /// The address.
+        address: std::net::IpAddr,
+        /// The port.
+        port: u16,
+    },
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Too little memory.
+    #[error(
+        "{nodes} nodes need {needed_mib} MiB of memory, {available_mib} MiB are available; close \
+         other programs or start fewer nodes with --nodes"
+    )]
+    Memory {
+        /// Nodes wanted.
+        nodes: usize,
+        /// What they need.
+        needed_mib: u64,
+        /// What there is.
+        available_mib: u64,
+    },
+    /// Too little disk space.
+    #[error(
+        "{} has {available_mib} MiB free, a network needs {needed_mib} MiB; free some or choose \
+         another --dir", dir.display()
+    )]
+    Disk {
+        /// The directory.
+        dir: PathBuf,
+        /// What it needs.
+        needed_mib: u64,
+        /// What there is.
+        available_mib: u64,
+    },
+    /// An executable of ours is missing.
+    #[error(
+        "{} is missing; it belongs beside `plinth`: build all with `cargo build --release`, or \
+         start with `cargo xtask up`", .0.display()
+    )]
+    Executable(PathBuf),
+    /// A helper executable failed.
+    #[error("{what} failed: {detail}")]
+    Helper {
+        /// What was run.
+        what: String,
+        /// What it said.
+        detail: String,
+    },
+    /// The configuration that we made is not valid: a bug.
+    #[error("the new network's configuration is not valid")]
+    Config(#[from] types::ConfigError),
+    /// A node ended while the network started.
+    #[error("node {node} ended while the network started: {detail}\nits log: {}", log.display())]
+    NodeEnded {
+        /// Which.
+        node: usize,
+        /// Its last words.
+        detail: String,
+        /// Where it logs.
+        log: PathBuf,
+    },
+    /// The network did not answer in time.
+    #[error(
+        "no certified block within {seconds} s; the nodes' logs are in {}", dir.display()
+    )]
+    Slow {
+        /// How long we waited.
+        seconds: u64,
+        /// Where to look.
+        dir: PathBuf,
+    },
+    /// A process could not be stopped.
+    #[error("node {node} (process {pid}) does not end; end it with `kill -9 {pid}`")]
+    Stubborn {
+        /// Which.
+        node: usize,
+        /// Its orchestrator.
+        pid: i32,
+    },
+    /// The orchestrator's files.
+    #[error(transparent)]
+    Orchestrator(#[from] orchestrator::StatusError),
+    /// Interrupted while starting.
+    #[error("interrupted; everything that was started is stopped again")]
+    Interrupted,
+    /// A launcher option that cannot be honoured.
+    #[error("{0}")]
+    Launcher(String),
+    /// A signal handler.
+    #[error("cannot listen for signals")]
+    Signals(#[source] nix::errno::Errno),
+}
+
+impl Error {
+    /// The exit code of the process.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::NoNetwork(_) => 4,
+            Self::NoNode { .. } | Self::Different { .. } | Self::Launcher(_) => 2,
+            _ => 1,
+        }
+    }
+
+    /// For `map_err` on file operations.
+    pub fn file<'a>(
+        action: &'static str,
+        path: &'a Path,
+    ) -> impl FnOnce(std::io::Error) -> Self + 'a {
+        move |source| Self::File { action, path: path.into(), source }
+    }
+
+    /// The error with all its causes, on one line each level once.
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
+    }
+}

@@ -1,0 +1,146 @@
+//! Dispatches a command line and turns errors into exit codes.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::arguments::{Arguments, Command, NodeCommand, One, Place, Show, Up};
+use crate::create::{self, Executables};
+use crate::error::Error;
+use crate::interrupt::Interrupts;
+use crate::layout::Layout;
+use crate::nodes::{self, Lifetime};
+use crate::status::{self, NetworkStatus};
+use crate::up::{self, Wanted, progress};
+use crate::{launcher, ports};
+
+/// Parses a command line; for tests and documentation.
+pub fn parse(arguments: &[OsString]) -> Result<Arguments, clap::Error> {
+    Arguments::try_parse_from(arguments)
+}
+
+/// Runs the command of `arguments` and returns the exit code of the process.
+pub fn main(arguments: Vec<OsString>) -> ExitCode {
+    let result = if launcher::is_asked(&arguments) {
+        launcher::run(&arguments)
+    } else {
+        match parse(&arguments) {
+            Ok(arguments) => run(arguments.command),
+            Err(error) => error.exit(),
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("plinth: {}", error.chain());
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Error> {
+    match command {
+        Command::Up(arguments) => run_up(&arguments),
+        Command::Status(arguments) => show(&arguments),
+        Command::Down(place) => down(&place),
+        Command::Node { command } => match command {
+            NodeCommand::Start(one) => start_node(&one),
+            NodeCommand::Stop(one) => stop_node(&one),
+            NodeCommand::Kill(one) => kill_node(&one),
+        },
+    }
+}
+
+fn run_up(arguments: &Up) -> Result<(), Error> {
+    let interrupts = Interrupts::take()?;
+    let layout = Layout::at(&arguments.place.dir)?;
+    let mut started = up::start(&layout, &Wanted::from(arguments), &interrupts)?;
+    match arguments.json {
+        true => print_json(&started.status),
+        false => println!("{}{}", started.status.table(), what_next(&started.status)),
+    }
+    if arguments.detach || started.children.is_empty() {
+        return Ok(());
+    }
+    progress("press Ctrl-C to stop the network");
+    interrupts.wait()?;
+    progress("stopping");
+    let all: Vec<_> = (0..started.network.nodes).collect();
+    nodes::stop(&started.layout, &all)?;
+    up::reap(&mut started.children);
+    Ok(())
+}
+
+/// Three commands to try.
+fn what_next(status: &NetworkStatus) -> String {
+    let NetworkStatus { endpoint, dir, .. } = status;
+    format!(
+        "\ntry:\n  \
+         curl -s {endpoint}/_/status.json\n  \
+         plinth status --dir {dir}\n  \
+         plinth node kill 3 --dir {dir}    # the others go on; `plinth node start 3` brings it back\n\
+         \nstatus page: {endpoint}/_/\n"
+    )
+}
+
+fn show(arguments: &Show) -> Result<(), Error> {
+    let layout = Layout::at(&arguments.place.dir)?;
+    let status = status::collect(&layout, &layout.existing()?)?;
+    match arguments.json {
+        true => print_json(&status),
+        false => print!("{}", status.table()),
+    }
+    match status.nodes.iter().all(|node| node.state == "stopped") {
+        true => Err(Error::NoNetwork(layout.dir)),
+        false => Ok(()),
+    }
+}
+
+fn down(place: &Place) -> Result<(), Error> {
+    let layout = Layout::at(&place.dir)?;
+    let network = layout.existing()?;
+    let _lock = layout.lock()?;
+    let running = nodes::running(&layout, &network)?;
+    progress(&format!("stopping {} nodes", running.len()));
+    nodes::stop(&layout, &running)
+}
+
+fn start_node(one: &One) -> Result<(), Error> {
+    let (layout, network) = node_of(one)?;
+    let _lock = layout.lock()?;
+    if nodes::status(&layout, one.node)?.is_some() {
+        progress(&format!("node {} runs already", one.node));
+        return Ok(());
+    }
+    ports::check_node(&network, one.node)?;
+    let executables = Executables::find()?;
+    create::write_node_files(&layout, &network, &executables)?;
+    nodes::start(&layout, one.node, &executables, Lifetime::Detached)?;
+    nodes::wait_until_started(&layout, one.node)
+}
+
+fn stop_node(one: &One) -> Result<(), Error> {
+    let (layout, _) = node_of(one)?;
+    let _lock = layout.lock()?;
+    nodes::stop(&layout, &[one.node])
+}
+
+fn kill_node(one: &One) -> Result<(), Error> {
+    let (layout, _) = node_of(one)?;
+    let _lock = layout.lock()?;
+    nodes::kill_now(&layout, one.node)
+}
+
+fn node_of(one: &One) -> Result<(Layout, crate::layout::Network), Error> {
+    let layout = Layout::at(&one.place.dir)?;
+    let network = layout.existing()?;
+    if one.node >= network.nodes {
+        return Err(Error::NoNode { node: one.node, last: network.nodes - 1 });
+    }
+    Ok((layout, network))
+}
+
+fn print_json(status: &NetworkStatus) {
+    println!("{}", serde_json::to_string_pretty(status).expect("plain data"));
+}
