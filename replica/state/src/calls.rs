@@ -216,11 +216,16 @@ impl Calls {
         self.deadlines.iter().take_while(move |(deadline, _)| *deadline <= now).map(|(_, id)| *id)
     }
 
-    /// Forgets that a callback has a deadline, because its timeout was answered.
-    pub fn disarm(&mut self, id: CallbackId) {
-        if let Some(deadline) = self.callbacks.get(&id).and_then(|callback| callback.deadline) {
-            self.deadlines.remove(&(deadline, id));
-        }
+    /// Whether a best-effort call waits for its answer.
+    pub fn has_deadlines(&self) -> bool {
+        !self.deadlines.is_empty()
+    }
+
+    /// Notes that a best-effort call got its answer, from the callee or by its timeout: it has no
+    /// deadline any more. Returns whether this was its first answer.
+    pub fn disarm(&mut self, id: CallbackId) -> bool {
+        let deadline = self.callbacks.get(&id).and_then(|callback| callback.deadline);
+        deadline.is_some_and(|deadline| self.deadlines.remove(&(deadline, id)).is_some())
     }
 }
 
@@ -229,8 +234,10 @@ mod tests {
     use super::*;
 
     fn context() -> CallContext {
-        let origin =
-            CallOrigin::Ingress { sender: PrincipalId::anonymous(), message_id: MessageId([1; 32]) };
+        let origin = CallOrigin::Ingress {
+            sender: PrincipalId::anonymous(),
+            message_id: MessageId([1; 32]),
+        };
         CallContext::new(origin, "go".into(), Cycles(7), Time(3))
     }
 
@@ -275,7 +282,8 @@ mod tests {
         assert_eq!(expired(&calls, 9), [early, late]);
         calls.take(early);
         assert_eq!(expired(&calls, 9), [late]);
-        calls.disarm(late);
+        assert!(calls.disarm(late));
+        assert!(!calls.disarm(late) && !calls.disarm(early));
         assert_eq!(expired(&calls, 9), []);
         assert_eq!(calls.callback_count(), 2);
     }

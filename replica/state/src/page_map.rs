@@ -142,9 +142,7 @@ impl PageMap {
         }
         self.raise_until(index);
         let height = self.height;
-        let root = self
-            .root
-            .get_or_insert_with(|| Arc::new(Node::empty(height)));
+        let root = self.root.get_or_insert_with(|| Arc::new(Node::empty(height)));
         if Arc::make_mut(root).insert(height, index, page).is_none() {
             self.stored += 1;
         }
@@ -193,9 +191,7 @@ impl PageMap {
 
     fn root_at(&self, height: u32) -> Option<Arc<Node>> {
         let raise = |root, _| Arc::new(Node::above(root));
-        self.root
-            .clone()
-            .map(|root| (self.height..height).fold(root, raise))
+        self.root.clone().map(|root| (self.height..height).fold(root, raise))
     }
 
     /// Whether both are one and the same piece of memory: a quick yes, never a wrong one.

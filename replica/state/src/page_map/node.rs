@@ -25,18 +25,12 @@ pub(super) struct Sparse<T> {
 }
 
 impl<T> Sparse<T> {
-    const EMPTY: Self = Sparse {
-        present: 0,
-        values: Vec::new(),
-    };
+    const EMPTY: Self = Sparse { present: 0, values: Vec::new() };
 
     /// Where the value of this slot is, or would be inserted.
     fn position(&self, slot: u32) -> (bool, usize) {
         let bit = 1u32 << slot;
-        (
-            self.present & bit != 0,
-            (self.present & (bit - 1)).count_ones() as usize,
-        )
+        (self.present & bit != 0, (self.present & (bit - 1)).count_ones() as usize)
     }
 
     fn get(&self, slot: u32) -> Option<&T> {
@@ -94,10 +88,7 @@ impl Node {
 
     /// A node one level higher, with this one as its first child.
     pub(super) fn above(child: Arc<Node>) -> Self {
-        Node::Inner(Sparse {
-            present: 1,
-            values: vec![child],
-        })
+        Node::Inner(Sparse { present: 1, values: vec![child] })
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -150,10 +141,9 @@ impl Node {
                     child.collect(height - 1, child_first(height, first, slot), pages);
                 }
             }
-            Node::Leaf(leaf) => pages.extend(
-                leaf.iter()
-                    .map(|(slot, page)| (first + u64::from(slot), page)),
-            ),
+            Node::Leaf(leaf) => {
+                pages.extend(leaf.iter().map(|(slot, page)| (first + u64::from(slot), page)))
+            }
         }
     }
 }

@@ -8,20 +8,12 @@ fn filled(byte: u8) -> PageBytes {
 
 fn mapped(bytes: &[PageBytes]) -> Vec<Page> {
     let file = Arc::new(Bytes::from(bytes.concat()));
-    (0..bytes.len())
-        .map(|slot| Page::mapped(file.clone(), slot as u32).unwrap())
-        .collect()
+    (0..bytes.len()).map(|slot| Page::mapped(file.clone(), slot as u32).unwrap()).collect()
 }
 
 /// Indices near each other and far apart, up to the very last page.
 fn index() -> impl Strategy<Value = u64> {
-    prop_oneof![
-        0..70u64,
-        900..1100u64,
-        Just(1 << 27),
-        Just(u64::MAX / 4096),
-        Just(u64::MAX)
-    ]
+    prop_oneof![0..70u64, 900..1100u64, Just(1 << 27), Just(u64::MAX / 4096), Just(u64::MAX)]
 }
 
 #[derive(Clone, Debug)]
@@ -61,9 +53,7 @@ fn apply(map: &mut PageMap, model: &mut Model, step: &Step) {
 
 fn model_diff(a: &Model, b: &Model) -> Vec<u64> {
     let all: std::collections::BTreeSet<u64> = a.keys().chain(b.keys()).copied().collect();
-    all.into_iter()
-        .filter(|index| a.get(index) != b.get(index))
-        .collect()
+    all.into_iter().filter(|index| a.get(index) != b.get(index)).collect()
 }
 
 proptest! {
