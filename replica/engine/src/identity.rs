@@ -76,6 +76,12 @@ pub(crate) fn signer(secret: &NodeSecret) -> ed25519::PrivateKey {
         .expect("every 32 bytes are an Ed25519 seed")
 }
 
+/// The Ed25519 public key that belongs to a node's secret.
+pub fn public_key(secret: &NodeSecret) -> [u8; 32] {
+    let key = signer(secret).public_key().encode();
+    key.as_ref().try_into().expect("an Ed25519 public key has 32 bytes")
+}
+
 /// The key of a member, checked against its id.
 fn member_key(member: &Member) -> Result<(NodeId, ed25519::PublicKey), ConfigError> {
     if NodeId::from_public_key(&member.public_key) != member.node_id {

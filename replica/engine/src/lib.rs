@@ -27,9 +27,15 @@
 //! [`dkg`](mod@dkg) lends the key generation of the same crates as a state machine over bytes.
 
 mod application;
+mod block;
+mod bridge;
 mod config;
+mod driver;
 mod erased;
 mod identity;
+pub mod tokio;
+mod tuning;
+mod wiring;
 
 pub use application::{
     AncestorBlock, Application, BLOCK_BYTES_MAX, Effect, FinalizedBlock, MESSAGE_BYTES_MAX,
@@ -39,3 +45,4 @@ pub use config::{
     ConfigError, EngineConfig, HISTORY_BLOCKS_DEFAULT, IDLE_INTERVAL_MS_MAX, Member, NodeSecret,
 };
 pub use erased::{EVENTS_QUEUED_MAX, ErasedApplication, InjectError, Injector, erase};
+pub use identity::public_key;
