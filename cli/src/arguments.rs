@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::drill::Kind;
+
 /// Run and watch a Plinth network on this machine.
 #[derive(Debug, Parser)]
 #[command(
@@ -32,6 +34,34 @@ pub enum Command {
     },
     /// Stop all nodes; their state stays for the next `plinth up`.
     Down(Place),
+    /// Break a network of its own on purpose and check that nothing is lost.
+    Drill(Drill),
+}
+
+/// `plinth drill`.
+#[derive(Clone, Debug, Args)]
+pub struct Drill {
+    /// The directory of the drill's own network; it must not exist.
+    #[arg(long, default_value = ".plinth-drill")]
+    pub dir: PathBuf,
+    /// The port of its endpoints [default: a free one].
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1024..=65_533))]
+    pub port: Option<u16>,
+    /// Chooses the victims.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// The scenarios to run, in order; all if none is named.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub scenarios: Vec<Kind>,
+    /// How long a node is paused, in seconds.
+    #[arg(long, default_value_t = 30)]
+    pub pause_seconds: u64,
+    /// Print the report as JSON on standard output.
+    #[arg(long)]
+    pub json: bool,
+    /// Write the report to this file too.
+    #[arg(long)]
+    pub report: Option<PathBuf>,
 }
 
 /// Where the network is.

@@ -172,6 +172,12 @@ pub enum Error {
     /// Interrupted while starting.
     #[error("interrupted; everything that was started is stopped again")]
     Interrupted,
+    /// The drill itself could not go on.
+    #[error("{0}")]
+    Drill(String),
+    /// Something did not hold in a drill.
+    #[error("not everything held; the report says what")]
+    DrillFailed,
     /// A launcher option that cannot be honoured.
     #[error("{0}")]
     Launcher(String),

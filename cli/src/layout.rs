@@ -104,7 +104,7 @@ impl Layout {
                 return Err(Error::File { action: "list", path: self.dir.clone(), source });
             }
         };
-        let ours = ["lock", "new"];
+        let ours = ["lock", "nodes", "subnet.json"];
         let mut names = entries.flatten().map(|entry| entry.file_name());
         match names.any(|name| !ours.iter().any(|own| name == *own)) {
             true => Err(Error::Foreign(self.dir.clone())),

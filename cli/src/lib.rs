@@ -9,6 +9,7 @@
 
 mod arguments;
 mod create;
+pub mod drill;
 mod error;
 mod interrupt;
 mod launcher;
@@ -21,4 +22,5 @@ mod status;
 mod up;
 
 pub use error::Error;
+pub use interrupt::Interrupts;
 pub use run::{main, parse};

@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::arguments::{Arguments, Command, NodeCommand, One, Place, Show, Up};
+use crate::arguments::{Arguments, Command, Drill, NodeCommand, One, Place, Show, Up};
 use crate::create::{self, Executables};
+use crate::drill;
 use crate::error::Error;
 use crate::interrupt::Interrupts;
 use crate::layout::Layout;
@@ -44,6 +45,7 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Up(arguments) => run_up(&arguments),
         Command::Status(arguments) => show(&arguments),
         Command::Down(place) => down(&place),
+        Command::Drill(arguments) => run_drill(&arguments),
         Command::Node { command } => match command {
             NodeCommand::Start(one) => start_node(&one),
             NodeCommand::Stop(one) => stop_node(&one),
@@ -130,6 +132,35 @@ fn kill_node(one: &One) -> Result<(), Error> {
     let (layout, _) = node_of(one)?;
     let _lock = layout.lock()?;
     nodes::kill_now(&layout, one.node)
+}
+
+fn run_drill(arguments: &Drill) -> Result<(), Error> {
+    let interrupts = Interrupts::take()?;
+    let scenarios = match arguments.scenarios.as_slice() {
+        [] => drill::Kind::ALL.to_vec(),
+        some => some.to_vec(),
+    };
+    let pause = std::time::Duration::from_secs(arguments.pause_seconds);
+    let plan = drill::Plan {
+        dir: arguments.dir.clone(),
+        port: arguments.port,
+        seed: arguments.seed,
+        scenarios,
+        pace: drill::Pace { pause, ..drill::Pace::full() },
+    };
+    let report = drill::run(&plan, &interrupts)?;
+    let text = match arguments.json {
+        true => serde_json::to_string_pretty(&report).expect("plain data") + "\n",
+        false => report.text(),
+    };
+    print!("{text}");
+    if let Some(path) = &arguments.report {
+        crate::layout::write_whole(path, text.as_bytes())?;
+    }
+    match report.passed() {
+        true => Ok(()),
+        false => Err(Error::DrillFailed),
+    }
 }
 
 fn node_of(one: &One) -> Result<(Layout, crate::layout::Network), Error> {
