@@ -1,0 +1,61 @@
+//! `cargo xtask env`: the variables through which tests find what the set-up made.
+
+use crate::Command;
+use crate::canisters;
+use crate::error::Error;
+use crate::folders::Folders;
+use crate::options::Options;
+use crate::setup::{self, Purpose, Ready};
+use std::ffi::OsString;
+use std::path::Path;
+
+pub const COMMAND: Command = Command {
+    name: "env",
+    summary: "print the variables that single tests need, for `eval`",
+    help: "\
+Usage: eval \"$(cargo xtask env)\"
+
+Sets up and builds the example canisters as `cargo xtask test` does, then prints shell lines that set
+  CARGO_TARGET_DIR      the target folder that all commands share
+  PLINTH_CANISTERS      folder with <name>.wasm and <name>.did of each example canister
+  PLINTH_NODE_MODULES   folder with the npm packages (`icp`, `@icp-sdk/core`, `playwright-core`)
+so that afterwards `cargo nextest run --release -p system-tests` works by itself.",
+    run,
+};
+
+/// Variables with their values.
+pub type Provided = Vec<(&'static str, OsString)>;
+
+/// What tests get from the set-up.
+pub fn provided(folders: &Folders, ready: &Ready, canisters: &Path) -> Provided {
+    vec![
+        ("CARGO_TARGET_DIR", folders.target.clone().into()),
+        ("PLINTH_CANISTERS", canisters.into()),
+        ("PLINTH_NODE_MODULES", ready.node_modules.clone().into()),
+    ]
+}
+
+fn run(folders: &Folders, options: Options) -> Result<(), Error> {
+    options.finish()?;
+    let ready = setup::set_up(folders, Purpose::Test)?;
+    let canisters = canisters::build(folders, &ready)?;
+    for (name, value) in provided(folders, &ready, &canisters) {
+        println!("export {name}={}", quoted(&value.to_string_lossy()));
+    }
+    Ok(())
+}
+
+/// One word for a POSIX shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_for_the_shell() {
+        assert_eq!(quoted("/a b/it's"), r"'/a b/it'\''s'");
+    }
+}
