@@ -17,6 +17,14 @@ pub enum CborError {
     /// An array, map or string without a length up front.
     #[error("an array, map or string of indefinite length: write its length up front")]
     IndefiniteLength,
+    /// An array of another length than defined.
+    #[error("an array of {found} elements where {expected} are defined")]
+    ArrayLength {
+        /// Elements defined.
+        expected: u64,
+        /// Elements found.
+        found: u64,
+    },
     /// Bytes after the end of the value.
     #[error("{0} bytes follow the value: send exactly one")]
     TrailingBytes(usize),
@@ -56,6 +64,14 @@ pub fn expect_end(decoder: &Decoder<'_>) -> Result<(), CborError> {
 /// Reads the head of an array.
 pub fn array_length(decoder: &mut Decoder<'_>) -> Result<u64, CborError> {
     decoder.array()?.ok_or(CborError::IndefiniteLength)
+}
+
+/// Reads the head of an array that must have this length.
+pub fn expect_array(decoder: &mut Decoder<'_>, expected: u64) -> Result<(), CborError> {
+    match array_length(decoder)? {
+        found if found == expected => Ok(()),
+        found => Err(CborError::ArrayLength { expected, found }),
+    }
 }
 
 /// Reads the head of a map.

@@ -18,10 +18,12 @@
 //! - [`cbor`]: the strict CBOR steps that the formats above share with other parts.
 
 pub mod cbor;
-
+pub mod certificate;
 pub mod chain_key;
 mod domain;
 pub mod hash_tree;
 pub mod persistent;
+pub mod request_id;
+pub mod signatures;
 
 pub use domain::Domain;
