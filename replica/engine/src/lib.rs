@@ -30,6 +30,7 @@ mod application;
 mod block;
 mod bridge;
 mod config;
+pub mod dkg;
 mod driver;
 mod erased;
 mod identity;
