@@ -9,6 +9,7 @@
 //! outcome is kept for [`OUTCOME_KEPT_MS`] after it is known.
 
 use bytes::Bytes;
+use imbl::ordmap::DiffItem;
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -119,6 +120,19 @@ impl IngressHistory {
     /// All calls in order of their ids.
     pub fn iter(&self) -> impl Iterator<Item = (&MessageId, &IngressEntry)> {
         self.entries.iter().map(|(id, entry)| (id, &**entry))
+    }
+
+    /// The calls that differ from an earlier history, with how they are now, if they are known.
+    /// Takes time in proportion to their number.
+    pub fn changed<'a>(
+        &'a self,
+        before: &'a IngressHistory,
+    ) -> impl Iterator<Item = (&'a MessageId, Option<&'a IngressEntry>)> {
+        before.entries.diff(&self.entries).map(|item| match item {
+            DiffItem::Add(id, entry) => (id, Some(&**entry)),
+            DiffItem::Update { new: (id, entry), .. } => (id, Some(&**entry)),
+            DiffItem::Remove(id, _) => (id, None),
+        })
     }
 
     /// Enters a call with the status `received`.

@@ -23,9 +23,11 @@ pub mod page_map;
 mod queues;
 mod routing;
 mod settings;
+mod snapshot;
 mod state;
 #[cfg(test)]
 mod test_state;
+mod tree;
 
 pub use calls::{CallContext, CallOrigin, Callback, Calls, Closure};
 pub use canister::{CanisterState, CanisterStatus, LowMemoryHook, StopRequest, SystemState, Task};
@@ -48,4 +50,6 @@ pub use message::{
 pub use page_map::{PAGE_BYTES, Page, PageBytes, PageMap};
 pub use queues::{CanisterQueues, QueueFull};
 pub use settings::{CanisterSettings, Visibility};
+pub use snapshot::CertifiedSnapshot;
 pub use state::{CanisterDifference, RawRandRequest, ReplicatedState, Totals};
+pub use tree::StateTree;
