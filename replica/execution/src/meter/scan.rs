@@ -1,0 +1,200 @@
+//! Reads a module once: validates it as WebAssembly and gathers what the rules and the
+//! instrumentation look at.
+
+use std::ops::Range;
+
+use replica_state::{GlobalValue, Memory, WASM_PAGE_BYTES};
+use wasmparser::{
+    CompositeInnerType, DataKind, Export, ExternalKind, FuncType, FunctionBody, GlobalType,
+    MemoryType, Parser, Payload, TableType, TypeRef, Validator, WasmFeatures,
+};
+
+use super::{ModuleError, Width, constant};
+
+/// The features that modules may use: what compilers for the Internet Computer emit, and nothing
+/// whose result could differ between machines (threads, relaxed SIMD).
+pub const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
+    .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
+    .union(WasmFeatures::SIGN_EXTENSION)
+    .union(WasmFeatures::REFERENCE_TYPES)
+    .union(WasmFeatures::MULTI_VALUE)
+    .union(WasmFeatures::BULK_MEMORY)
+    .union(WasmFeatures::SIMD)
+    .union(WasmFeatures::FLOATS)
+    .union(WasmFeatures::MEMORY64)
+    .union(WasmFeatures::EXTENDED_CONST);
+
+/// What a module consists of. All references are into its bytes.
+#[derive(Default)]
+pub(super) struct Scan<'a> {
+    /// All sections but the custom ones, in order: id and content.
+    pub sections: Vec<(u8, Range<usize>)>,
+    pub types: Vec<FuncType>,
+    pub imports: Vec<wasmparser::Import<'a>>,
+    /// The type index of each function, imported ones first.
+    pub functions: Vec<u32>,
+    pub memory: Option<MemoryType>,
+    pub tables: Vec<TableType>,
+    /// Type and initial value of each global; references have none.
+    pub globals: Vec<(GlobalType, Option<GlobalValue>)>,
+    pub exports: Vec<Export<'a>>,
+    pub start: Option<u32>,
+    pub code_bytes: u64,
+    pub bodies: Vec<FunctionBody<'a>>,
+    pub data: Vec<wasmparser::Data<'a>>,
+    pub customs: Vec<(&'a str, &'a [u8])>,
+}
+
+/// Validates the bytes and reads them.
+pub(super) fn scan(bytes: &[u8]) -> Result<Scan<'_>, ModuleError> {
+    Validator::new_with_features(FEATURES).validate_all(bytes)?;
+    let mut scan = Scan::default();
+    for payload in Parser::new(0).parse_all(bytes) {
+        let payload = payload?;
+        if let Some((id, range)) = payload.as_section()
+            && !matches!(payload, Payload::CustomSection(_))
+        {
+            scan.sections.push((id, range));
+        }
+        scan.take(payload)?;
+    }
+    Ok(scan)
+}
+
+impl<'a> Scan<'a> {
+    fn take(&mut self, payload: Payload<'a>) -> Result<(), ModuleError> {
+        match payload {
+            Payload::TypeSection(reader) => self.take_types(reader)?,
+            Payload::ImportSection(reader) => {
+                for import in reader.into_imports() {
+                    self.take_import(import?);
+                }
+            }
+            Payload::FunctionSection(reader) => {
+                for type_index in reader {
+                    self.functions.push(type_index?);
+                }
+            }
+            Payload::TableSection(reader) => {
+                for table in reader {
+                    self.tables.push(table?.ty);
+                }
+            }
+            Payload::MemorySection(reader) => {
+                for memory in reader {
+                    self.memory = Some(memory?);
+                }
+            }
+            Payload::GlobalSection(reader) => {
+                for global in reader {
+                    self.take_global(&global?)?;
+                }
+            }
+            Payload::ExportSection(reader) => {
+                for export in reader {
+                    self.exports.push(export?);
+                }
+            }
+            Payload::StartSection { func, .. } => self.start = Some(func),
+            Payload::CodeSectionStart { range, .. } => self.code_bytes = range.len() as u64,
+            Payload::CodeSectionEntry(body) => self.bodies.push(body),
+            Payload::DataSection(reader) => {
+                for data in reader {
+                    self.data.push(data?);
+                }
+            }
+            Payload::CustomSection(reader) => self.customs.push((reader.name(), reader.data())),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn take_types(&mut self, reader: wasmparser::TypeSectionReader<'a>) -> Result<(), ModuleError> {
+        for group in reader {
+            for sub_type in group?.into_types() {
+                match sub_type.composite_type.inner {
+                    CompositeInnerType::Func(function) => self.types.push(function),
+                    _ => return Err(ModuleError::Invalid("only function types exist".into())),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take_import(&mut self, import: wasmparser::Import<'a>) {
+        if let TypeRef::Func(type_index) = import.ty {
+            self.functions.push(type_index);
+        }
+        self.imports.push(import);
+    }
+
+    fn take_global(&mut self, global: &wasmparser::Global<'a>) -> Result<(), ModuleError> {
+        let value = if global.ty.content_type.is_reference_type() {
+            None
+        } else {
+            let earlier: Vec<_> = self.globals.iter().map(|(_, value)| *value).collect();
+            Some(constant::evaluate(&global.init_expr, &earlier)?)
+        };
+        self.globals.push((global.ty, value));
+        Ok(())
+    }
+
+    pub fn width(&self) -> Width {
+        match self.memory {
+            Some(memory) if memory.memory64 => Width::Bits64,
+            _ => Width::Bits32,
+        }
+    }
+
+    /// The type of a function by its index.
+    pub fn function_type(&self, function: u32) -> &FuncType {
+        &self.types[self.functions[function as usize] as usize]
+    }
+
+    pub fn table_widths(&self) -> Vec<Width> {
+        let width = |table: &TableType| if table.table64 { Width::Bits64 } else { Width::Bits32 };
+        self.tables.iter().map(width).collect()
+    }
+
+    pub fn has_function_table(&self) -> bool {
+        self.tables.first().is_some_and(|table| table.element_type.is_func_ref())
+    }
+
+    pub fn mutable_globals(&self) -> Vec<u32> {
+        let mutable = (0..).zip(&self.globals).filter(|(_, (ty, _))| ty.mutable);
+        mutable.map(|(index, _)| index).collect()
+    }
+
+    pub fn initial_mutable_globals(&self) -> Result<Vec<GlobalValue>, ModuleError> {
+        let value = |index: u32| {
+            self.globals[index as usize].1.ok_or(ModuleError::ReferenceGlobal { index })
+        };
+        self.mutable_globals().into_iter().map(value).collect()
+    }
+
+    pub fn exported_functions(&self) -> impl Iterator<Item = &Export<'a>> {
+        self.exports.iter().filter(|export| export.kind == ExternalKind::Func)
+    }
+
+    /// The memory with the active data segments in place.
+    pub fn initial_heap(&self) -> Result<Memory, ModuleError> {
+        let mut heap = Memory::default();
+        heap.size = self.memory.map_or(0, |memory| memory.initial);
+        let globals: Vec<_> = self.globals.iter().map(|(_, value)| *value).collect();
+        for (index, segment) in self.data.iter().enumerate() {
+            if let DataKind::Active { offset_expr, .. } = &segment.kind {
+                let offset = match constant::evaluate(offset_expr, &globals)? {
+                    GlobalValue::I32(offset) => u64::from(offset.cast_unsigned()),
+                    GlobalValue::I64(offset) => offset.cast_unsigned(),
+                    _ => return Err(ModuleError::ConstantExpression),
+                };
+                let end = offset.checked_add(segment.data.len() as u64);
+                if end.is_none_or(|end| end > heap.size.saturating_mul(WASM_PAGE_BYTES)) {
+                    return Err(ModuleError::DataOutOfBounds { index });
+                }
+                heap.pages.write(offset, segment.data);
+            }
+        }
+        Ok(heap)
+    }
+}
