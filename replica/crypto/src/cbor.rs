@@ -1,8 +1,9 @@
 //! The few CBOR steps that all decoders and encoders of this project's client formats share.
 //!
-//! Decoding is strict: definite lengths, no trailing bytes, integers as integers.
+//! Decoding is strict: no trailing bytes, integers as integers, each key once. Lengths are given up
+//! front, but for requests ([`Items`]): some agents write those of maps and arrays as they go.
 
-use minicbor::data::Tag;
+use minicbor::data::{Tag, Type};
 use minicbor::{Decoder, Encoder};
 
 /// The tag that says "this is CBOR" (RFC 8949, 3.4.6).
@@ -44,7 +45,7 @@ pub enum CborError {
 
 /// Steps over the self-describing tag if there is one.
 pub fn skip_self_describing_tag(decoder: &mut Decoder<'_>) -> Result<(), CborError> {
-    if decoder.datatype()? != minicbor::data::Type::Tag {
+    if decoder.datatype()? != Type::Tag {
         return Ok(());
     }
     match decoder.tag()?.as_u64() {
@@ -77,6 +78,48 @@ pub fn expect_array(decoder: &mut Decoder<'_>, expected: u64) -> Result<(), Cbor
 /// Reads the head of a map.
 pub fn map_length(decoder: &mut Decoder<'_>) -> Result<u64, CborError> {
     decoder.map()?.ok_or(CborError::IndefiniteLength)
+}
+
+/// A walk over the entries of a map or the elements of an array, whose end is known from a length
+/// up front or from a mark behind the last one.
+pub struct Items {
+    /// How many are left; `None` if a mark will say.
+    left: Option<u64>,
+}
+
+impl Items {
+    /// Reads the head of a map.
+    pub fn of_map(decoder: &mut Decoder<'_>) -> Result<Self, CborError> {
+        Ok(Self { left: decoder.map()? })
+    }
+
+    /// Reads the head of an array.
+    pub fn of_array(decoder: &mut Decoder<'_>) -> Result<Self, CborError> {
+        Ok(Self { left: decoder.array()? })
+    }
+
+    /// Whether another one follows. To be asked before each, until the answer is no.
+    pub fn has_next(&mut self, decoder: &mut Decoder<'_>) -> Result<bool, CborError> {
+        if let Some(left) = &mut self.left {
+            let has_next = *left > 0;
+            *left = left.saturating_sub(1);
+            return Ok(has_next);
+        }
+        let is_end = decoder.datatype()? == Type::Break;
+        if is_end {
+            decoder.set_position(decoder.position() + 1);
+        }
+        Ok(!is_end)
+    }
+}
+
+/// Steps over a null; whether there was one.
+pub fn skip_null(decoder: &mut Decoder<'_>) -> Result<bool, CborError> {
+    let is_null = decoder.datatype()? == Type::Null;
+    if is_null {
+        decoder.null()?;
+    }
+    Ok(is_null)
 }
 
 /// Reads a byte string.
@@ -130,6 +173,11 @@ pub fn put_text(to: &mut Encoder<Vec<u8>>, value: &str) {
 /// Appends a natural number.
 pub fn put_u64(to: &mut Encoder<Vec<u8>>, value: u64) {
     written(to.u64(value));
+}
+
+/// Appends an integer.
+pub fn put_i64(to: &mut Encoder<Vec<u8>>, value: i64) {
+    written(to.i64(value));
 }
 
 /// Writing to a vector has no way to fail; minicbor's types cannot say so at this place.
