@@ -1,0 +1,39 @@
+//! Programs for Node in `system-tests/clients/`.
+
+use crate::LocalNetwork;
+use crate::provided::{canisters, node_modules, source};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Runs a script on a network to its end; panics with all it printed when it fails.
+///
+/// The script finds `ENDPOINT`, `ROOT_KEY` (hexadecimal DER), `SUBNET_ID` and `CANISTERS` in its
+/// environment, and may leave files in `OUTPUT`.
+pub fn run(script: &str, network: &LocalNetwork, output: &Path) {
+    // An ES module finds packages by the folder it lies in, so all are copied beside the packages.
+    let folder =
+        tempfile::Builder::new().prefix("plinth-node-").tempdir().expect("a temporary folder");
+    let copy = folder.path().join(script);
+    std::fs::copy(source("system-tests/clients").join(script), &copy)
+        .expect("the script is part of the clone");
+    std::os::unix::fs::symlink(node_modules(), folder.path().join("node_modules"))
+        .expect("the temporary folder can be written");
+    let result = Command::new("node")
+        .arg(folder.path().join(script))
+        .env("ENDPOINT", network.endpoint())
+        .env("ROOT_KEY", hex::encode(network.root_key()))
+        .env("SUBNET_ID", network.subnet_id().to_text())
+        .env("CANISTERS", canisters())
+        .env("OUTPUT", output)
+        .stdin(Stdio::null())
+        .output()
+        .expect("node can be started");
+    let said = String::from_utf8_lossy(&result.stdout);
+    let complained = String::from_utf8_lossy(&result.stderr);
+    println!("{said}");
+    assert!(result.status.success(), "{script} failed:\n{said}\n{complained}");
+    assert!(
+        said.lines().any(|line| line == "done"),
+        "{script} ended before its end:\n{said}\n{complained}"
+    );
+}

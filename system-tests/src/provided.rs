@@ -1,0 +1,42 @@
+//! What `cargo xtask test` provides: the programs, the example canisters, the npm packages.
+
+use std::path::PathBuf;
+
+/// A program of this workspace. Tests are built into `<target>/release/deps`, programs one level up.
+pub fn program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a running test has a file");
+    let release = test.ancestors().nth(2).expect("cargo puts tests two levels deep");
+    let program = release.join(name);
+    assert!(program.is_file(), "{} does not exist: run `cargo xtask test`", program.display());
+    program
+}
+
+/// The module of an example canister.
+pub fn module(name: &str) -> Vec<u8> {
+    let path = canisters().join(format!("{name}.wasm"));
+    std::fs::read(&path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()))
+}
+
+/// The folder with the modules of the example canisters.
+pub fn canisters() -> PathBuf {
+    folder("PLINTH_CANISTERS")
+}
+
+/// The folder with the npm packages.
+pub fn node_modules() -> PathBuf {
+    folder("PLINTH_NODE_MODULES")
+}
+
+/// A file of the clone.
+pub fn source(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}
+
+fn folder(variable: &str) -> PathBuf {
+    match std::env::var_os(variable) {
+        Some(value) => value.into(),
+        None => panic!(
+            "{variable} is not set: run `cargo xtask test`, or `eval \"$(cargo xtask env)\"` first"
+        ),
+    }
+}
