@@ -50,6 +50,9 @@ pub(crate) const POOL_COUNT_MAX: usize = 20_000;
 /// Bytes of ingress in the pool, all sources together.
 pub(crate) const POOL_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// The least part of one source: two messages of the largest size, also on a large subnet.
+pub(crate) const POOL_PART_BYTES_MIN: usize = 4 * 1024 * 1024;
+
 /// Bytes above which ingress is offered by id and fetched by those who lack it: below, asking
 /// costs more than sending.
 pub(crate) const INGRESS_PUSH_BYTES_MAX: usize = 64 * 1024;

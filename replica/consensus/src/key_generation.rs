@@ -100,6 +100,7 @@ impl LogLedger {
 /// This node's part until the chain key is fixed.
 pub(crate) struct KeyGeneration {
     me: NodeId,
+    faults_max: usize,
     /// The logs of the final blocks.
     ledger: LogLedger,
     /// Members that have not acknowledged our dealing.
@@ -116,6 +117,7 @@ impl KeyGeneration {
         let others = config.members.iter().map(|member| member.node_id);
         Self {
             me,
+            faults_max: config.faults_max(),
             ledger: LogLedger::new(config),
             unacknowledged: others.filter(|node| *node != me).collect(),
             loose_logs: BTreeMap::new(),
@@ -150,7 +152,9 @@ impl KeyGeneration {
                 Some(Effect::Send { to: *player, message })
             }));
         }
-        let waited = now.ms_since(started) >= DEALER_LOG_WAIT_MS;
+        // A log can reveal the shares of f members, no more: that many could be put together.
+        let waited = now.ms_since(started) >= DEALER_LOG_WAIT_MS
+            && self.unacknowledged.len() <= self.faults_max;
         if !sealed && (self.unacknowledged.is_empty() || waited) {
             log::info!(unacknowledged = self.unacknowledged.len(); "the own dealer log is complete");
             self.loose_logs.insert(self.me, ceremony.dealer_log());

@@ -58,6 +58,8 @@ pub struct Standing {
     pub peers: Vec<(NodeId, PeerStatus)>,
     /// Ingress that waits.
     pub pool: PoolLoad,
+    /// Whether this node's own part of the pool takes more.
+    pub own_pool_has_room: bool,
     /// Final heights that wait for a random tape.
     pub tapes_missing: u64,
     /// Whether the chain key is fixed.
@@ -90,7 +92,7 @@ pub struct Consensus {
 /// What the chain is busy with.
 pub(crate) enum Phase {
     /// It generates the chain key.
-    Generating(KeyGeneration),
+    Generating(Box<KeyGeneration>),
     /// It orders ingress.
     Running(Box<Running>),
 }
@@ -132,7 +134,7 @@ impl Consensus {
         let (phase, finalized, chain_time) = match recovered {
             Recovered::Nothing => {
                 let generation = KeyGeneration::new(&config, me);
-                (Phase::Generating(generation), Height(0), config.genesis_time)
+                (Phase::Generating(Box::new(generation)), Height(0), config.genesis_time)
             }
             Recovered::State { key, height, time, ordered } => {
                 ordered.into_iter().for_each(|(id, expiry)| ids.insert(id, expiry));
@@ -292,6 +294,7 @@ impl Consensus {
             own: self.own_status(),
             peers: self.peers.statuses().collect(),
             pool: self.pool.total(),
+            own_pool_has_room: self.pool.own_part_has_room(),
             tapes_missing: running.map_or(0, |running| running.tapes.missing_count()),
             has_key: running.is_some(),
             has_share: running.is_some_and(|running| running.keyed.stored.share.is_some()),

@@ -334,8 +334,8 @@ mod tests {
             Message::TapeShare { height, share },
             Message::CertificationShare { height, root, share },
             Message::ArtifactsWanted {
-                tapes_from: (n % 2 == 0).then_some(height),
-                certification_from: (n % 3 == 0).then_some(height),
+                tapes_from: n.is_multiple_of(2).then_some(height),
+                certification_from: n.is_multiple_of(3).then_some(height),
             },
             Message::Artifacts {
                 tapes: vec![Tape { height, signature }; usize::from(n % 5)],

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use thiserror::Error;
 use types::{MessageId, NodeId, Time};
 
-use crate::bounds::{POOL_BYTES_MAX, POOL_COUNT_MAX};
+use crate::bounds::{POOL_BYTES_MAX, POOL_COUNT_MAX, POOL_PART_BYTES_MIN};
 use crate::traits::IngressFacts;
 
 /// How much waits.
@@ -65,7 +65,10 @@ impl Pool {
             by_expiry: BTreeMap::new(),
             loads: BTreeMap::new(),
             total: PoolLoad::default(),
-            part_max: PoolLoad { count: POOL_COUNT_MAX / parts, bytes: POOL_BYTES_MAX / parts },
+            part_max: PoolLoad {
+                count: POOL_COUNT_MAX / parts,
+                bytes: (POOL_BYTES_MAX / parts).max(POOL_PART_BYTES_MIN),
+            },
             arrivals: 0,
         }
     }
@@ -96,6 +99,13 @@ impl Pool {
     pub(crate) fn has_room(&self, source: Option<NodeId>, bytes: usize) -> bool {
         let load = self.load_of(source);
         load.count < self.part_max.count && load.bytes + bytes <= self.part_max.bytes
+    }
+
+    /// Whether this node's own part is at most three quarters full: calls are on their way while
+    /// somebody looks.
+    pub(crate) fn own_part_has_room(&self) -> bool {
+        let PoolLoad { count, bytes } = self.load_of(None);
+        4 * count <= 3 * self.part_max.count && 4 * bytes <= 3 * self.part_max.bytes
     }
 
     /// What waits of one source.
@@ -161,6 +171,7 @@ mod tests {
         let peer = Some(NodeId(Principal::from_slice(&[1])));
         let part = POOL_BYTES_MAX / 4;
         assert_eq!(pool.insert(peer, envelope(part), facts(1, 9)), Ok(true));
+        assert!(pool.own_part_has_room());
         let full = PoolFull(PoolLoad { count: 1, bytes: part });
         assert_eq!(pool.insert(peer, envelope(1), facts(2, 9)), Err(full));
         assert_eq!(pool.insert(None, envelope(1), facts(2, 9)), Ok(true));
@@ -180,6 +191,7 @@ mod tests {
             assert_eq!(pool.insert(None, envelope(0), facts), Ok(true));
         }
         assert!(pool.insert(None, envelope(0), facts(255, 9)).is_err());
+        assert!(!pool.own_part_has_room());
     }
 
     #[test]

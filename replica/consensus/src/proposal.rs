@@ -334,45 +334,55 @@ impl Consensus {
 
 /// The ids of blocks that this node has proposed or judged, so that they are not computed again.
 #[derive(Default)]
-pub(crate) struct BlockIds(Vec<(Height, Bytes, Arc<Vec<(MessageId, Time)>>)>);
+pub(crate) struct BlockIds(Vec<KnownBlock>);
+
+struct KnownBlock {
+    height: Height,
+    bytes: Bytes,
+    ids: Ids,
+}
+
+/// Ids with the time until which they are remembered.
+type Ids = Arc<Vec<(MessageId, Time)>>;
 
 impl BlockIds {
     /// Blocks remembered: the few above the final one.
     const BLOCKS_MAX: usize = 8;
 
-    fn put(&mut self, height: Height, block: Bytes, ids: Vec<(MessageId, Time)>) {
+    fn put(&mut self, height: Height, bytes: Bytes, ids: Vec<(MessageId, Time)>) -> Ids {
         if self.0.len() >= Self::BLOCKS_MAX {
             self.0.remove(0);
         }
-        self.0.push((height, block, Arc::new(ids)));
+        let ids = Arc::new(ids);
+        self.0.push(KnownBlock { height, bytes, ids: ids.clone() });
+        ids
     }
 
     fn get(
         &mut self,
         height: Height,
-        block: &Bytes,
+        bytes: &Bytes,
         payload: &Payload,
         check: &dyn IngressCheck,
-    ) -> Arc<Vec<(MessageId, Time)>> {
-        let known = self.0.iter().find(|(at, bytes, _)| *at == height && bytes == block);
-        if let Some((_, _, ids)) = known {
-            return ids.clone();
+    ) -> Ids {
+        let known = self.0.iter().find(|block| block.height == height && block.bytes == *bytes);
+        if let Some(known) = known {
+            return known.ids.clone();
         }
-        let ids: Vec<_> = payload.ingress.iter().filter_map(|one| check.identify(one)).collect();
-        self.put(height, block.clone(), ids.clone());
-        Arc::new(ids)
+        let ids = payload.ingress.iter().filter_map(|one| check.identify(one)).collect();
+        self.put(height, bytes.clone(), ids)
     }
 
     /// The ids of a final block; forgets it and all below.
     pub(crate) fn take(
         &mut self,
         height: Height,
-        block: &Bytes,
+        bytes: &Bytes,
         payload: &Payload,
         check: &dyn IngressCheck,
-    ) -> Arc<Vec<(MessageId, Time)>> {
-        let ids = self.get(height, block, payload, check);
-        self.0.retain(|(at, _, _)| *at > height);
+    ) -> Ids {
+        let ids = self.get(height, bytes, payload, check);
+        self.0.retain(|block| block.height > height);
         ids
     }
 }

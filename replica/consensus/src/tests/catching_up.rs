@@ -55,13 +55,13 @@ fn a_node_away_for_long_catches_up_with_few_questions() {
     let mut network = Network::dealt(4);
     network.rounds(3);
     network.nodes[3].up = false;
-    network.rounds(1_500);
+    network.rounds(600);
     network.nodes[3].up = true;
     let before = network.sent;
     network.pass_ms(10_000);
     network.assert_agreement();
     // 32 tapes an answer, and the reports of four nodes in ten seconds.
-    assert!(network.sent - before < 1_500, "{} messages", network.sent - before);
+    assert!(network.sent - before < 1_000, "{} messages", network.sent - before);
     assert_eq!(network.nodes[3].batches, network.nodes[0].batches);
 }
 

@@ -46,9 +46,9 @@ fn ingress() {
     let (network, known) = network();
     let now = network.now;
     let good = envelope(GENESIS_S + 100, b"good");
-    check(now, &[good.clone()], Ok(Verdict::Valid));
+    check(now, std::slice::from_ref(&good), Ok(Verdict::Valid));
     check(now, &[good.clone(), good.clone()], Err("in the chain already"));
-    check(now, &[known.clone()], Err("in the chain already"));
+    check(now, std::slice::from_ref(&known), Err("in the chain already"));
     check(now, &[forged(&known)], Err("may not be ordered"));
     check(now, &[forged(&good)], Err("may not be ordered"));
     check(now, &[envelope(GENESIS_S - 1, b"expired")], Err("may not be ordered"));
