@@ -1,1 +1,57 @@
-//! (being written)
+//! The IC HTTP interface of one node, and its status page.
+//!
+//! ```text
+//!   client --HTTP--> router: CORS, counters, body limits
+//!     call        -> ingress rules -> inspect -> Submit (the node) ... CertifiedStates --> certificate
+//!     query       -> ingress rules -> Execution::query on the latest certified state --> node signature
+//!     read_state  -> ingress rules -> who may read what -> witness of the certified tree --> certificate
+//!     /_/         -> status page, /_/status.json, /_/topology
+//! ```
+//!
+//! Rules followed here are those of the interface specification 0.66, "HTTPS interface". This
+//! part decodes, bounds, authorizes and encodes. It must not know how a call reaches a block, how
+//! a state becomes certified, or how canisters run: what it needs of that it declares as traits
+//! ([`Submit`], [`Execution`], [`NodeView`], [`Clock`]) and the node joins.
+//!
+//! # Counters
+//!
+//! Registered by [`router`], each with the prefix `plinth_http_`:
+//!
+//! | name | labels | meaning |
+//! |---|---|---|
+//! | `requests_total` | `endpoint`, `status` | answered requests |
+//! | `request_seconds` | `endpoint` | histogram: from the head of a request to its answer |
+//! | `in_flight` | `endpoint` | requests being answered, waiting calls among them |
+//! | `sync_calls_total` | `outcome` | how synchronous calls ended: `certified` (waited), `known` (certified already), `rejected` (not let in), `refused` (4xx or 5xx), `timeout` and `crowded` (202) |
+//!
+//! # Overload
+//!
+//! Every queue has a bound in [`Limits`] and an answer for when it is full: checking calls,
+//! queries and `read_state` 429; memory for bodies 429; the node's pool of calls 503; places to
+//! wait for a certificate: the call is taken and answered with 202.
+
+mod answer;
+mod api;
+mod base64;
+mod body;
+mod certified;
+mod cors;
+mod effective;
+mod endpoints;
+mod metrics;
+mod page;
+mod refusal;
+mod requests;
+mod router;
+mod shared;
+mod waiters;
+mod work;
+
+pub use api::{
+    Api, Chain, Clock, Execution, Health, Limits, NodeView, Progress, Submit, SubmitError,
+    SystemClock,
+};
+pub use certified::CertifiedStates;
+pub use endpoints::PathError;
+pub use refusal::Refusal;
+pub use router::router;

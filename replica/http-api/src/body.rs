@@ -1,0 +1,136 @@
+//! Request bodies: read within a size, a time, and a budget of memory that all requests share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, header};
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::{Limits, Refusal};
+
+/// How much of a body that is too large is read and thrown away before it is refused, in
+/// multiples of the limit: a client that is still writing reads no answer.
+const DISCARD_FACTOR: usize = 4;
+
+/// Reads bodies; holds the memory budget.
+pub(crate) struct BodyReader {
+    bytes_max: usize,
+    time_max: Duration,
+    budget_kib: Arc<Semaphore>,
+}
+
+/// A body in memory, with its part of the budget.
+#[derive(Debug)]
+pub(crate) struct ReadBody {
+    pub(crate) bytes: Bytes,
+    _budget: OwnedSemaphorePermit,
+}
+
+impl BodyReader {
+    pub(crate) fn new(bytes_max: usize, limits: &Limits) -> Self {
+        let budget_kib = Arc::new(Semaphore::new(limits.body_bytes_in_flight_max / 1024));
+        Self { bytes_max, time_max: limits.body_timeout, budget_kib }
+    }
+
+    pub(crate) async fn read(&self, headers: &HeaderMap, body: Body) -> Result<ReadBody, Refusal> {
+        let announced = announced_bytes(headers);
+        let kib = announced.unwrap_or(self.bytes_max).min(self.bytes_max).div_ceil(1024).max(1);
+        let kib = u32::try_from(kib).unwrap_or(u32::MAX);
+        let budget = Arc::clone(&self.budget_kib).try_acquire_many_owned(kib);
+        let budget = budget.map_err(|_| Refusal::Overloaded { kind: "body" })?;
+        let reading = collect(body, self.bytes_max, announced.unwrap_or(0));
+        let bytes = tokio::time::timeout(self.time_max, reading)
+            .await
+            .map_err(|_| Refusal::BodyTimeout { seconds: self.time_max.as_secs() })??;
+        Ok(ReadBody { bytes, _budget: budget })
+    }
+}
+
+fn announced_bytes(headers: &HeaderMap) -> Option<usize> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+async fn collect(body: Body, bytes_max: usize, announced: usize) -> Result<Bytes, Refusal> {
+    let mut frames = body.into_data_stream();
+    let mut read = 0usize;
+    let mut first = Bytes::new();
+    let mut joined = BytesMut::new();
+    while let Some(frame) = frames.next().await {
+        let frame = frame.map_err(|_| Refusal::BodyBroken)?;
+        read = read.saturating_add(frame.len());
+        if read > bytes_max.saturating_mul(DISCARD_FACTOR) {
+            break;
+        }
+        if read > bytes_max {
+            joined = BytesMut::new();
+            continue;
+        }
+        // Most bodies come in one frame, which then needs no copy.
+        match (first.is_empty(), joined.is_empty()) {
+            (true, true) => first = frame,
+            (_, true) => {
+                joined.reserve(announced.min(bytes_max).max(first.len() + frame.len()));
+                joined.extend_from_slice(&first);
+                joined.extend_from_slice(&frame);
+            }
+            (_, false) => joined.extend_from_slice(&frame),
+        }
+    }
+    match (read > bytes_max, joined.is_empty()) {
+        (true, _) => Err(Refusal::BodyTooLarge { bytes_max }),
+        (false, true) => Ok(first),
+        (false, false) => Ok(joined.freeze()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn check(frames: &[&'static [u8]], expected: Result<&[u8], usize>) {
+        let frames: Vec<_> = frames.iter().map(|f| Ok::<_, std::io::Error>(*f)).collect();
+        let body = Body::from_stream(futures::stream::iter(frames));
+        let reader = BodyReader::new(4, &Limits::default());
+        match (reader.read(&HeaderMap::new(), body).await, expected) {
+            (Ok(read), Ok(expected)) => assert_eq!(read.bytes, expected),
+            (Err(Refusal::BodyTooLarge { bytes_max }), Err(max)) => assert_eq!(bytes_max, max),
+            (outcome, _) => panic!("{outcome:?}, expected {expected:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn bodies_are_joined_and_bounded() {
+        check(&[], Ok(b"")).await;
+        check(&[b"abcd"], Ok(b"abcd")).await;
+        check(&[b"a", b"", b"bc", b"d"], Ok(b"abcd")).await;
+        check(&[b"", b"ab"], Ok(b"ab")).await;
+        check(&[b"abcde"], Err(4)).await;
+        check(&[b"abc", b"de", b"f"], Err(4)).await;
+        check(&[b"abcdefghijkl", b"mnopqrstuvwxyz"], Err(4)).await;
+    }
+
+    #[tokio::test]
+    async fn the_memory_budget_is_shared_and_given_back() {
+        let limits = Limits { body_bytes_in_flight_max: 2048, ..Limits::default() };
+        let reader = BodyReader::new(1024, &limits);
+        let headers = HeaderMap::new();
+        let read = || reader.read(&headers, Body::from("x"));
+        let (one, two) = (read().await, read().await);
+        assert!(one.is_ok() && two.is_ok());
+        assert!(matches!(read().await, Err(Refusal::Overloaded { kind: "body" })));
+        drop(one);
+        assert!(read().await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_body_that_does_not_come_is_given_up() {
+        let limits = Limits { body_timeout: Duration::ZERO, ..Limits::default() };
+        let reader = BodyReader::new(4, &limits);
+        let never = futures::stream::pending::<Result<Bytes, std::io::Error>>();
+        let outcome = reader.read(&HeaderMap::new(), Body::from_stream(never)).await;
+        assert!(matches!(outcome, Err(Refusal::BodyTimeout { .. })), "{outcome:?}");
+    }
+}
