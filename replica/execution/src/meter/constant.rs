@@ -5,24 +5,17 @@ use wasmparser::{ConstExpr, Operator};
 
 use super::ModuleError;
 
-/// The value of a validated constant expression of a numeric type, given the globals defined so
-/// far (`None` for those that hold references).
-pub(super) fn evaluate(
-    expression: &ConstExpr<'_>,
-    globals: &[Option<GlobalValue>],
-) -> Result<GlobalValue, ModuleError> {
+/// The value of a validated constant expression of a numeric type. Such an expression can name
+/// imported globals only, and there are none.
+pub(super) fn evaluate(expression: &ConstExpr<'_>) -> Result<GlobalValue, ModuleError> {
     let mut stack = Vec::new();
     for operator in expression.get_operators_reader() {
-        step(&operator?, globals, &mut stack).ok_or(ModuleError::ConstantExpression)?;
+        step(&operator?, &mut stack).ok_or(ModuleError::ConstantExpression)?;
     }
     stack.pop().ok_or(ModuleError::ConstantExpression)
 }
 
-fn step(
-    operator: &Operator<'_>,
-    globals: &[Option<GlobalValue>],
-    stack: &mut Vec<GlobalValue>,
-) -> Option<()> {
+fn step(operator: &Operator<'_>, stack: &mut Vec<GlobalValue>) -> Option<()> {
     let value = match operator {
         Operator::End => return Some(()),
         Operator::I32Const { value } => GlobalValue::I32(*value),
@@ -30,7 +23,6 @@ fn step(
         Operator::F32Const { value } => GlobalValue::F32(value.bits()),
         Operator::F64Const { value } => GlobalValue::F64(value.bits()),
         Operator::V128Const { value } => GlobalValue::V128(u128::from_le_bytes(*value.bytes())),
-        Operator::GlobalGet { global_index } => (*globals.get(*global_index as usize)?)?,
         Operator::I32Add => binary_32(stack, i32::wrapping_add)?,
         Operator::I32Sub => binary_32(stack, i32::wrapping_sub)?,
         Operator::I32Mul => binary_32(stack, i32::wrapping_mul)?,

@@ -99,9 +99,9 @@ pub enum ModuleError {
         /// Index of the global.
         index: u32,
     },
-    /// A constant expression beyond integers, floats and globals.
+    /// A constant expression beyond numbers.
     #[error(
-        "a constant expression uses more than numbers, globals, addition, subtraction and multiplication"
+        "a constant expression uses more than numbers, addition, subtraction and multiplication"
     )]
     ConstantExpression,
     /// An active data segment that does not fit.

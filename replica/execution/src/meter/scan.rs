@@ -132,8 +132,7 @@ impl<'a> Scan<'a> {
         let value = if global.ty.content_type.is_reference_type() {
             None
         } else {
-            let earlier: Vec<_> = self.globals.iter().map(|(_, value)| *value).collect();
-            Some(constant::evaluate(&global.init_expr, &earlier)?)
+            Some(constant::evaluate(&global.init_expr)?)
         };
         self.globals.push((global.ty, value));
         Ok(())
@@ -180,10 +179,9 @@ impl<'a> Scan<'a> {
     pub fn initial_heap(&self) -> Result<Memory, ModuleError> {
         let mut heap = Memory::default();
         heap.size = self.memory.map_or(0, |memory| memory.initial);
-        let globals: Vec<_> = self.globals.iter().map(|(_, value)| *value).collect();
         for (index, segment) in self.data.iter().enumerate() {
             if let DataKind::Active { offset_expr, .. } = &segment.kind {
-                let offset = match constant::evaluate(offset_expr, &globals)? {
+                let offset = match constant::evaluate(offset_expr)? {
                     GlobalValue::I32(offset) => u64::from(offset.cast_unsigned()),
                     GlobalValue::I64(offset) => offset.cast_unsigned(),
                     _ => return Err(ModuleError::ConstantExpression),

@@ -102,6 +102,8 @@ fn config(geometry: Geometry) -> wasmtime::Result<Config> {
         .wasm_features(WasmFeatures::all(), false)
         .wasm_features(features(), true)
         .max_wasm_stack(stack::WASM_STACK_BYTES)
+        // Not used, but checked against the other.
+        .async_stack_size(stack::THREAD_STACK_BYTES)
         .with_host_memory(Arc::new(Provider))
         .memory_reservation(geometry.reserved as u64)
         .memory_guard_size(geometry.guard as u64)

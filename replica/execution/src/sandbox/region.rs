@@ -465,3 +465,43 @@ impl Drop for Region {
         debug_assert!(unmapped.is_ok(), "a mapping of ours can be unmapped");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// When the kernel refuses to protect single pages, all become writable: nothing may be lost,
+    /// and only real changes may be reported.
+    #[test]
+    fn the_last_resort_keeps_all_contents() {
+        let mut base = PageMap::new();
+        base.write(5 * 4096, b"committed");
+        base.write(20 * 4096, b"changed");
+        let geometry = Geometry { reserved: 1 << 20, guard: 1 << 16 };
+        let mut region = Region::new(base.clone(), 2, geometry).unwrap();
+        region.write(20 * 4096, b"CHANGED");
+        region.make_all_writable();
+        region.write(31 * 4096, b"new");
+        let mut bytes = [0; 9];
+        region.read(5 * 4096, &mut bytes);
+        assert_eq!(&bytes, b"committed");
+        let (committed, changed) = region.commit();
+        assert_eq!((changed, committed.diff(&base)), (2, vec![20, 31]));
+        region.make_all_writable();
+        region.write(0, b"to be undone");
+        assert!(region.grow_to(3));
+        region.roll_back(2);
+        assert_eq!(region.commit(), (committed, 0));
+    }
+
+    #[test]
+    fn growth_ends_at_the_reserved_addresses() {
+        let geometry = Geometry { reserved: 1 << 17, guard: 1 << 16 };
+        let region = Region::new(PageMap::new(), 1, geometry).unwrap();
+        assert!(region.grow_to(2));
+        assert!(!region.grow_to(3));
+        assert!(!region.grow_to(u64::MAX));
+        assert!(!region.grow_to(1), "memory does not shrink");
+        assert_eq!(region.wasm_pages(), 2);
+    }
+}

@@ -77,12 +77,18 @@ fn loops_are_charged_for_each_turn() {
 
 #[test]
 fn exhaustion_comes_at_the_first_test_below_zero() {
-    // Each turn costs 4: the turn that begins with less than that does not run.
-    let body = "(loop $l (i32.store8 (i32.const 0) (i32.const 1)) (br $l))";
-    let cost_of_turn = 2 + 1 + 2;
-    for limit in [0, 1, 4, 5, 1000] {
-        let (used, result) = run(body, limit);
-        assert_eq!((used, result), (limit, Err(Trap::OutOfInstructions)), "{cost_of_turn}");
+    // A turn costs 2 + 5 + 2 and prints one byte. The test is at the head of the loop, after the
+    // turn is charged: only turns that are paid in full run.
+    let text = r#"(module (import "ic0" "debug_print" (func $print (param i32 i32))) (memory 1)
+        (func (export "canister_update x")
+            (loop $l (call $print (i32.const 0) (i32.const 1)) (br $l))))"#;
+    let entry = Entry::Export("canister_update x");
+    for limit in [0, 1, 8, 9, 10, 17, 18, 19, 1000] {
+        let mut canister = Canister::new(text);
+        canister.limit = limit;
+        let (result, api) = canister.execute(entry, Keep::Changes, Recorder::default());
+        assert_eq!((canister.used, result), (limit, Err(Trap::OutOfInstructions)));
+        assert_eq!(api.output.len() as u64, limit / 9, "limit {limit}");
     }
     // Exactly enough is enough; one less is not, even where no test follows.
     assert_eq!(run("(nop) (nop)", 2), (2, Ok(vec![])));

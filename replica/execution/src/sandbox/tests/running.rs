@@ -1,4 +1,5 @@
 use super::*;
+use crate::meter::Width;
 
 const COUNTER: &str = r#"(module
     (import "ic0" "msg_reply_data_append" (func $reply (param i32 i32)))
@@ -102,7 +103,7 @@ fn all_kinds_of_globals_are_kept() {
             (global $a (mut i32) (i32.const -1)) (global $fixed i32 (i32.const 3))
             (global $b (mut i64) (i64.const 2)) (global $c (mut f32) (f32.const nan:0x200000))
             (global $d (mut f64) (f64.const 1.5)) (global $e (mut v128) (v128.const i64x2 1 2))
-            (global $f (mut i32) (i32.add (global.get $fixed) (i32.const 4)))
+            (global $f (mut i32) (i32.add (i32.const 3) (i32.const 4)))
             (func (export "canister_update touch")
                 (global.set $e (i64x2.add (global.get $e) (global.get $e)))
                 (global.set $f (i32.mul (global.get $f) (i32.const 2)))))"#,
@@ -220,5 +221,3 @@ fn floats_give_one_nan() {
     }
     assert_eq!(bytes[16..20], [0, 0, 0xc0, 0x7f]);
 }
-
-use crate::meter::Width;
