@@ -65,7 +65,9 @@ pub(crate) struct Parts<E, S, R> {
 
 /// Sees each block handed to the application; a simulation hashes them into its trace.
 pub(crate) trait DeliveryObserver: Send {
-    fn delivered(&mut self, height: Height, digest: [u8; 32]);
+    fn delivered(&mut self, height: Height, digest: [u8; 32], now: Time);
+    /// The application will never need this height again.
+    fn durable(&mut self, height: Height);
 }
 
 struct PendingProposal {
@@ -186,8 +188,9 @@ where
         if self.events_wait {
             return Time(0);
         }
-        let due = self.proposals.iter().map(|proposal| proposal.ask_at);
-        due.fold(self.next_tick, Time::min)
+        // Nothing is answered during a replay, so a due proposal must not make the loop spin.
+        let asking = if self.replaying() { &[][..] } else { &self.proposals };
+        asking.iter().map(|proposal| proposal.ask_at).fold(self.next_tick, Time::min)
     }
 
     fn on_alarm(&mut self) -> Result<(), DriverEnd> {
@@ -261,10 +264,10 @@ where
         if height > delivered + 1 {
             return Err(DriverEnd::HistoryGap(Height(delivered + 1)));
         }
-        if let Some(observer) = &mut self.parts.observer {
-            observer.delivered(Height(height), block.digest().0);
-        }
         let now = self.now();
+        if let Some(observer) = &mut self.parts.observer {
+            observer.delivered(Height(height), block.digest().0, now);
+        }
         let effects = self.application.finalized(block.inner().to_finalized(block.digest()), now);
         self.parts.delivered.store(height, Ordering::Release);
         self.woken = true;
@@ -314,6 +317,9 @@ where
     }
 
     fn prune_below(&mut self, durable: Height) {
+        if let Some(observer) = &mut self.parts.observer {
+            observer.durable(durable);
+        }
         let lowest = durable.0.min(self.delivered()).saturating_sub(self.parts.history_blocks);
         if lowest >= self.pruned + PRUNE_STEP {
             self.pruned = lowest;

@@ -20,8 +20,8 @@
 //!
 //! Shells around one application trait:
 //! - [`tokio`]: real sockets, disk and clock, on a thread of its own;
-//! - `simulated`: a whole subnet in virtual time from one seed;
-//! - `instant`: one node whose proposals are final at once, stepped by hand.
+//! - [`simulated`]: a whole subnet in virtual time from one seed;
+//! - [`instant`]: one node whose proposals are final at once, stepped by hand.
 //!
 //! It must not know what a payload means, nor the chain key (consensus here runs on node keys).
 //! [`dkg`](mod@dkg) lends the key generation of the same crates as a state machine over bytes.
@@ -34,6 +34,8 @@ pub mod dkg;
 mod driver;
 mod erased;
 mod identity;
+pub mod instant;
+pub mod simulated;
 pub mod tokio;
 mod tuning;
 mod wiring;
