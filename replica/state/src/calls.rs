@@ -95,6 +95,9 @@ pub struct Callback {
     pub context: CallContextId,
     /// Who was called.
     pub callee: CanisterId,
+    /// The caller's version when it called, which management methods compare with the one that
+    /// their argument names.
+    pub caller_version: u64,
     /// Cycles sent along.
     pub cycles_sent: Cycles,
     /// Cycles paid ahead for executing the callback; what is not used is refunded.
@@ -246,6 +249,7 @@ mod tests {
         Callback {
             context,
             callee: CanisterId::from_index(5),
+            caller_version: 0,
             cycles_sent: Cycles::ZERO,
             prepaid_execution: Cycles::ZERO,
             prepaid_transmission: Cycles::ZERO,

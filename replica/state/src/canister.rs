@@ -244,6 +244,7 @@ mod tests {
         let callback = system.calls.register(Callback {
             context,
             callee: CanisterId::from_index(2),
+            caller_version: 0,
             cycles_sent: Cycles(5),
             prepaid_execution: Cycles::ZERO,
             prepaid_transmission: Cycles::ZERO,

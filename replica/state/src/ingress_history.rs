@@ -74,6 +74,8 @@ pub struct IngressEntry {
     pub expiry: Time,
     /// Where it is.
     pub status: IngressStatus,
+    /// Until when the entry stays; `None` while the call is not over.
+    pub kept_until: Option<Time>,
 }
 
 /// A change of status that the history does not allow: a bug of the part that asks for it.
@@ -98,6 +100,8 @@ pub struct IngressHistory {
     waiting: OrdSet<(Time, MessageId)>,
     /// Calls that are over, by the time when they are forgotten altogether.
     prunable: OrdSet<(Time, MessageId)>,
+    /// Those of them whose outcome is still there.
+    outcomes: OrdSet<(Time, MessageId)>,
     outcome_bytes: u64,
 }
 
@@ -147,9 +151,9 @@ impl IngressHistory {
             return Err(HistoryError::Known(id));
         }
         let status = IngressStatus::Received;
-        let entry = IngressEntry { sender, effective_canister, expiry, status };
+        let entry = IngressEntry { sender, effective_canister, expiry, status, kept_until: None };
+        self.index(id, &entry);
         self.entries.insert(id, Arc::new(entry));
-        self.waiting.insert((expiry, id));
         Ok(())
     }
 
@@ -190,6 +194,7 @@ impl IngressHistory {
                 break;
             }
             self.prunable.remove(&(until, id));
+            self.outcomes.remove(&(until, id));
             if let Some(entry) = self.entries.remove(&id) {
                 self.outcome_bytes -= entry.status.outcome_bytes();
             }
@@ -197,20 +202,39 @@ impl IngressHistory {
         self.forget_outcomes(OUTCOME_BYTES_MAX);
     }
 
-    fn forget_outcomes(&mut self, bytes_max: u64) {
-        if self.outcome_bytes <= bytes_max {
-            return;
+    /// The history with these calls.
+    pub(crate) fn from_entries(
+        entries: impl IntoIterator<Item = (MessageId, IngressEntry)>,
+    ) -> Self {
+        let mut history = Self::default();
+        for (id, entry) in entries {
+            history.index(id, &entry);
+            history.entries.insert(id, Arc::new(entry));
         }
-        for (_, id) in self.prunable.clone() {
-            if self.outcome_bytes <= bytes_max {
-                break;
-            }
-            let Some(entry) = self.entries.get_mut(&id) else { continue };
-            let bytes = entry.status.outcome_bytes();
+        history
+    }
+
+    /// Enters a call into the orders that its status belongs to.
+    fn index(&mut self, id: MessageId, entry: &IngressEntry) {
+        if entry.status == IngressStatus::Received {
+            self.waiting.insert((entry.expiry, id));
+        }
+        if let Some(until) = entry.kept_until {
+            self.prunable.insert((until, id));
             if entry.status != IngressStatus::Done {
+                self.outcomes.insert((until, id));
+            }
+        }
+        self.outcome_bytes += entry.status.outcome_bytes();
+    }
+
+    fn forget_outcomes(&mut self, bytes_max: u64) {
+        while self.outcome_bytes > bytes_max {
+            let Some(oldest) = self.outcomes.remove_min() else { break };
+            if let Some(entry) = self.entries.get_mut(&oldest.1) {
+                self.outcome_bytes -= entry.status.outcome_bytes();
                 Arc::make_mut(entry).status = IngressStatus::Done;
             }
-            self.outcome_bytes -= bytes;
         }
     }
 
@@ -220,13 +244,12 @@ impl IngressHistory {
         status: IngressStatus,
         now: Time,
     ) -> Result<(), HistoryError> {
-        let bytes = status.outcome_bytes();
         let entry = self.open_entry(id)?;
         entry.status = status;
-        let expiry = entry.expiry;
-        self.waiting.remove(&(expiry, *id));
-        self.prunable.insert((expiry.max(now.plus_ms(OUTCOME_KEPT_MS)), *id));
-        self.outcome_bytes += bytes;
+        entry.kept_until = Some(entry.expiry.max(now.plus_ms(OUTCOME_KEPT_MS)));
+        let entry = entry.clone();
+        self.waiting.remove(&(entry.expiry, *id));
+        self.index(*id, &entry);
         Ok(())
     }
 
@@ -315,5 +338,19 @@ mod tests {
             ["done", "replied", "replied"].map(Some)
         );
         assert_eq!(history.outcome_bytes, 200);
+    }
+
+    #[test]
+    fn a_history_made_of_its_entries_goes_on_alike() {
+        let mut history = history(&[(1, 5), (2, 6), (3, 7), (4, 8)]);
+        history.begin(&id(2)).unwrap();
+        for n in [3, 4] {
+            let now = Time(u64::from(n) * MINUTE);
+            history.reply(&id(n), Bytes::from(vec![n; 100]), now).unwrap();
+        }
+        history.forget_outcomes(150);
+        let entries = history.iter().map(|(id, entry)| (*id, entry.clone()));
+        let copy = IngressHistory::from_entries(entries);
+        assert_eq!(format!("{copy:?}"), format!("{history:?}"));
     }
 }

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! This part knows what a canister is, not how it executes: no wasm engine, no consensus, no
-//! HTTP. Only [`store`](crate) names RocksDB.
+//! HTTP. Only [`store`] names RocksDB.
 
 mod calls;
 mod canister;
@@ -25,6 +25,7 @@ mod routing;
 mod settings;
 mod snapshot;
 mod state;
+pub mod store;
 #[cfg(test)]
 mod test_state;
 mod tree;
@@ -52,4 +53,5 @@ pub use queues::{CanisterQueues, QueueFull};
 pub use settings::{CanisterSettings, Visibility};
 pub use snapshot::CertifiedSnapshot;
 pub use state::{CanisterDifference, RawRandRequest, ReplicatedState, Totals};
+pub use store::{Checkpoint, CheckpointSize, Opened, Store, StoreError};
 pub use tree::StateTree;
