@@ -1,0 +1,23 @@
+//! The executor: the one value that a node keeps for executing messages and queries.
+
+use types::Limits;
+
+use crate::machine::Machine;
+use crate::sandbox::EngineError;
+
+/// Executes rounds and queries. It keeps compiled modules and memories for speed alone: what comes
+/// out depends on the state and the input, never on what ran before. `&self` everywhere, so that
+/// query threads share it with the thread of the rounds.
+pub struct Executor {
+    pub(crate) machine: Machine,
+}
+
+impl Executor {
+    /// An executor for a subnet of these limits.
+    ///
+    /// # Errors
+    /// The wasm machine does not work on this computer.
+    pub fn new(limits: &Limits) -> Result<Self, EngineError> {
+        Ok(Self { machine: Machine::new(limits)? })
+    }
+}

@@ -1,0 +1,135 @@
+//! Running one message: the system interface and the sandbox put together.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use replica_state::{CanisterState, Closure, Module};
+
+use crate::canister_error::{CanisterError, TrapCode};
+use crate::modules::Modules;
+use crate::sandbox::{
+    Changes, CompiledModule, Engine, EngineError, Entry, Execution, Keep, ResidentMemories, Trap,
+};
+use crate::system_api::{Context, MessageApi, MessageStart, SystemEffects};
+
+/// Where a message begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum EntryPoint {
+    /// The module's `(start)` function, if there is one.
+    Start,
+    /// An exported function by its whole name.
+    Export(String),
+    /// A callback.
+    Callback(Closure),
+}
+
+/// What came of a message.
+pub(crate) struct Run {
+    /// Instructions used.
+    pub(crate) instructions: u64,
+    /// What it logged, whether it ended well or not.
+    pub(crate) log: VecDeque<Vec<u8>>,
+    /// The changes of memories and the effects, or why there are none.
+    pub(crate) result: Result<(Changes, SystemEffects), CanisterError>,
+}
+
+/// Bytes of resident memories kept for replicated execution, and as many again for queries.
+const RESIDENT_BYTES_MAX: u64 = 2 << 30;
+
+/// The wasm machine with the modules that it knows and the memories of canisters that ran lately.
+pub(crate) struct Machine {
+    engine: Engine,
+    modules: Modules,
+    /// Memories as the latest state has them.
+    replicated: ResidentMemories,
+    /// Memories as snapshots have them, for queries.
+    queries: ResidentMemories,
+}
+
+impl Machine {
+    pub(crate) fn new(limits: &types::Limits) -> Result<Self, EngineError> {
+        Ok(Self {
+            engine: Engine::new(limits)?,
+            modules: Modules::default(),
+            replicated: ResidentMemories::new(RESIDENT_BYTES_MAX),
+            queries: ResidentMemories::new(RESIDENT_BYTES_MAX),
+        })
+    }
+
+    /// The compiled form of a module, made at the first use.
+    pub(crate) fn compile(&self, module: &Module) -> Result<CompiledModule, CanisterError> {
+        self.modules.get(&self.engine, module)
+    }
+
+    /// Runs a message on the canister that `start` holds. The canister itself stays as it is.
+    pub(crate) fn run(&self, start: MessageStart, entry: &EntryPoint) -> Run {
+        let canister = Arc::clone(&start.canister);
+        let limit = start.counters.limit;
+        let failed = |error| Run { instructions: 0, log: VecDeque::new(), result: Err(error) };
+        let Some(code) = &canister.execution else { return failed(CanisterError::NoModule) };
+        let module = match self.compile(&code.module) {
+            Ok(module) => module,
+            Err(error) => return failed(error),
+        };
+        let execution = Execution {
+            module: &module,
+            heap: &code.heap,
+            globals: &code.globals,
+            entry: match entry {
+                EntryPoint::Start => Entry::Start,
+                EntryPoint::Export(name) => Entry::Export(name),
+                EntryPoint::Callback(closure) => {
+                    Entry::Table { index: closure.function, environment: closure.env }
+                }
+            },
+            instruction_limit: limit,
+        };
+        let (pool, keep) = match start.context {
+            context if context.keeps_changes() => (&self.replicated, Keep::Changes),
+            Context::ReplicatedQuery => (&self.replicated, Keep::Nothing),
+            context if context.is_composite() => (&self.queries, Keep::Changes),
+            _ => (&self.queries, Keep::Nothing),
+        };
+        let id = canister.system.canister_id;
+        let (outcome, api) =
+            self.engine.execute(&execution, id, pool, keep, MessageApi::new(start));
+        let instructions = outcome.instructions_used;
+        match outcome.result {
+            Ok(changes) => {
+                let (effects, log) = api.finish();
+                Run { instructions, log, result: Ok((changes, effects)) }
+            }
+            Err(trap) => {
+                let error = error_of(trap, limit);
+                let mut log = api.into_log();
+                log.push_back(format!("[TRAP]: {error}").into_bytes());
+                Run { instructions, log, result: Err(error) }
+            }
+        }
+    }
+}
+
+/// The error that users see for a trap.
+fn error_of(trap: Trap, limit: u64) -> CanisterError {
+    let code = match trap {
+        Trap::OutOfInstructions => return CanisterError::InstructionLimit(limit),
+        Trap::Api(error) => return error,
+        Trap::NoSuchCallback(index) => return CanisterError::FunctionNotFound(index),
+        Trap::NoSuchExport(name) => {
+            return CanisterError::Engine(format!("the export '{name}' cannot be called"));
+        }
+        Trap::Engine(why) => return CanisterError::Engine(why),
+        Trap::HeapOutOfBounds => TrapCode::HeapOutOfBounds,
+        Trap::TableOutOfBounds | Trap::BadIndirectCall => TrapCode::TableOutOfBounds,
+        Trap::StackOverflow => TrapCode::StackOverflow,
+        Trap::Unreachable => TrapCode::Unreachable,
+        Trap::IntegerDivisionByZero => TrapCode::IntegerDivByZero,
+        Trap::IntegerOverflow | Trap::InvalidConversion => TrapCode::Other,
+    };
+    CanisterError::Trapped(code)
+}
+
+/// Whether the canister's memory has 64-bit addresses, which makes instructions dearer.
+pub(crate) fn is_wide(canister: &CanisterState) -> bool {
+    canister.execution.as_ref().is_some_and(|execution| execution.info.memory_is_64)
+}
