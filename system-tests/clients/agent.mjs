@@ -1,6 +1,7 @@
 // @icp-sdk/core against a running network: two canisters created, used, upgraded; every certificate and
 // every node's signature verified by the agent. Reads ENDPOINT, ROOT_KEY, SUBNET_ID and CANISTERS from
 // the environment, prints each step, and `done` at the end.
+import "./webcrypto.mjs";
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";

@@ -2,13 +2,23 @@
 
 use std::path::PathBuf;
 
-/// A program of this workspace. Tests are built into `<target>/release/deps`, programs one level up.
+/// A program of this workspace: tests are built into `<target>/release/deps`, programs one level up.
 pub fn program(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("a running test has a file");
-    let release = test.ancestors().nth(2).expect("cargo puts tests two levels deep");
-    let program = release.join(name);
+    let program = release_folder().join(name);
     assert!(program.is_file(), "{} does not exist: run `cargo xtask test`", program.display());
     program
+}
+
+/// A folder for what a test leaves to be looked at; it stays in the target folder.
+pub fn output(test: &str) -> PathBuf {
+    let folder = release_folder().join("test-output").join(test);
+    std::fs::create_dir_all(&folder).expect("the target folder can be written");
+    folder
+}
+
+fn release_folder() -> PathBuf {
+    let test = std::env::current_exe().expect("a running test has a file");
+    test.ancestors().nth(2).expect("cargo puts tests two levels deep").to_owned()
 }
 
 /// The module of an example canister.

@@ -1,10 +1,9 @@
 //! `@icp-sdk/core` in Node: `clients/agent.mjs` does the work.
 
-use system_tests::{LocalNetwork, node_script};
+use system_tests::{LocalNetwork, node_script, provided};
 
 #[test]
 fn the_javascript_agent_uses_two_canisters() {
     let network = LocalNetwork::start();
-    let output = tempfile::tempdir().unwrap();
-    node_script::run("agent.mjs", &network, output.path());
+    node_script::run("agent.mjs", &network, &provided::output("icp-sdk-core"));
 }

@@ -4,12 +4,14 @@
 //! the clone (`folders`), and ends with 0 (done), 1 (failed, the reason is the last line on stderr)
 //! or 2 (wrong usage). It knows the workspace only as files and processes: it links no other crate of it.
 
+mod bench;
 mod canisters;
 mod check;
 mod command;
 mod environment;
 mod error;
 mod folders;
+mod fuzz;
 mod layers;
 mod options;
 mod setup;
@@ -41,6 +43,8 @@ const COMMANDS: &[Command] = &[
     layers::COMMAND,
     tidy::COMMAND,
     simulation::COMMAND,
+    fuzz::COMMAND,
+    bench::COMMAND,
 ];
 
 fn main() -> ExitCode {

@@ -18,6 +18,13 @@ impl Options {
         Self { command, own, passed_on }
     }
 
+    /// Takes `--name` and says whether it was there.
+    pub fn flag(&mut self, name: &str) -> bool {
+        let before = self.own.len();
+        self.own.retain(|argument| argument != name);
+        self.own.len() != before
+    }
+
     /// Takes `--name VALUE` (or `--name=VALUE`) as a number.
     pub fn number(&mut self, name: &str) -> Result<Option<u64>, Error> {
         let Some(text) = self.value(name)? else { return Ok(None) };

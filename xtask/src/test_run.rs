@@ -16,9 +16,9 @@ pub const COMMAND: Command = Command {
 Usage: cargo xtask test [-- ARGUMENTS]
 
 Installs what is missing (see `cargo xtask setup`), builds the example canisters and the programs, and
-runs all tests in the release profile: with cargo-nextest where it is installed, else with cargo test;
-then the examples in the documentation. ARGUMENTS replace `--workspace` in the first of these, for
-instance `cargo xtask test -- -p replica-state page_map`; documentation is then left out.",
+runs all tests in the release profile: the examples in the documentation, then the others with
+cargo-nextest where it is installed, else with cargo test. ARGUMENTS replace `--workspace` in the
+latter, for instance `cargo xtask test -- -p replica-state page_map`; documentation is then left out.",
     run,
 };
 
@@ -29,28 +29,25 @@ fn run(folders: &Folders, options: Options) -> Result<(), Error> {
     let provided = environment::provided(folders, &ready, &canisters);
     // The system tests start these as a user would; cargo does not build them for another package's tests.
     cargo(folders, &provided).args(["build", "--release", "--workspace", "--bins"]).run()?;
-    let runner = if has_nextest(folders) {
-        &["nextest", "run", "--release"][..]
-    } else {
-        &["test", "--release"]
-    };
-    let tests = cargo(folders, &provided).args(runner);
-    if !selected.is_empty() {
-        return tests.args(selected).run();
-    }
-    tests.arg("--workspace").run()?;
-    if has_nextest(folders) {
+    if selected.is_empty() {
+        // First the examples in the documentation, so that the summary of the tests stands at the end.
         cargo(folders, &provided)
             .args(["test", "--release", "--workspace", "--doc", "--quiet"])
             .run()?;
     }
-    Ok(())
+    let (runner, selected) =
+        (runner(folders), if selected.is_empty() { vec!["--workspace".into()] } else { selected });
+    cargo(folders, &provided).args(runner).args(selected).run()
 }
 
 fn cargo(folders: &Folders, provided: &Provided) -> Run {
     provided.iter().fold(Run::cargo(folders), |run, (name, value)| run.quiet_env(name, value))
 }
 
-fn has_nextest(folders: &Folders) -> bool {
-    Run::cargo(folders).args(["nextest", "--version"]).probe().is_some()
+/// How tests are run; without nextest one after another by package, documentation left to the run above.
+fn runner(folders: &Folders) -> &'static [&'static str] {
+    match Run::cargo(folders).args(["nextest", "--version"]).probe() {
+        Some(_) => &["nextest", "run", "--release"],
+        None => &["test", "--release", "--no-fail-fast", "--lib", "--bins", "--tests"],
+    }
 }

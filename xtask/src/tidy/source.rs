@@ -71,25 +71,43 @@ impl Source {
             || self.is_below("system-tests")
     }
 
-    /// The lines that are not test code. A module under `#[cfg(test)]` is taken to be the rest of its
-    /// file, as the house has it.
+    /// The lines that are not test code: not in a file of tests, and not in an item under `#[cfg(test)]`.
     pub fn code_lines(&self) -> impl Iterator<Item = Line<'_>> {
-        let end = if self.is_test() { 0 } else { self.test_module_line().unwrap_or(usize::MAX) };
-        self.text.lines().take(end).enumerate().map(|(index, text)| Line {
-            number: index + 1,
-            text,
-            code: without_comment(text),
+        let mut in_test = InTestItem::No;
+        let lines = if self.is_test() { "" } else { &self.text };
+        lines.lines().enumerate().filter_map(move |(index, text)| {
+            let is_test = in_test.step(text);
+            (!is_test).then(|| Line { number: index + 1, text, code: without_comment(text) })
         })
     }
+}
 
-    /// Index of the `#[cfg(test)]` line that stands before an inline module.
-    fn test_module_line(&self) -> Option<usize> {
-        let lines: Vec<&str> = self.text.lines().map(str::trim).collect();
-        lines.iter().enumerate().find_map(|(index, line)| {
-            let next = lines[index + 1..].iter().find(|line| !line.starts_with("#["))?;
-            let inline_module = next.starts_with("mod ") && next.ends_with('{');
-            (*line == "#[cfg(test)]" && inline_module).then_some(index)
-        })
+/// Where a reader of lines is, with regard to items under `#[cfg(test)]`.
+enum InTestItem {
+    No,
+    /// After the attribute, whose indentation is kept.
+    Head(usize),
+    /// Inside of the item's braces.
+    Body(usize),
+}
+
+impl InTestItem {
+    /// Whether the next line belongs to such an item. Formatted code is assumed: an item ends with the
+    /// first line that is as far in as its beginning and ends with `}` or `;`.
+    fn step(&mut self, line: &str) -> bool {
+        let depth = line.len() - line.trim_start().len();
+        let text = line.trim();
+        let is_end = |from: usize| depth == from && (text.ends_with('}') || text.ends_with(';'));
+        match *self {
+            Self::No if text == "#[cfg(test)]" => *self = Self::Head(depth),
+            Self::No => return false,
+            Self::Head(_) if text.starts_with("#[") || text.starts_with("//") => {}
+            Self::Head(from) if is_end(from) => *self = Self::No,
+            Self::Head(from) => *self = Self::Body(from),
+            Self::Body(from) if is_end(from) => *self = Self::No,
+            Self::Body(_) => {}
+        }
+        true
     }
 }
 
@@ -126,11 +144,12 @@ mod tests {
     }
 
     #[test]
-    fn ends_product_code_at_the_inline_test_module() {
-        let text = "a\n#[cfg(test)]\nmod tests;\nb\n#[cfg(test)]\nmod more {\nc\n}\n";
+    fn leaves_out_test_items() {
+        let text = "a\n#[cfg(test)]\nmod tests;\nb\n    #[cfg(test)]\n    fn f() {\n        x\n    }\nc\n\
+                    #[cfg(test)]\nmod more {\n    y\n}\n";
         let source = Source { path: "x/src/lib.rs".into(), text: text.into() };
         let lines: Vec<&str> = source.code_lines().map(|line| line.text).collect();
-        assert_eq!(lines, ["a", "#[cfg(test)]", "mod tests;", "b"]);
+        assert_eq!(lines, ["a", "b", "c"]);
     }
 
     #[test]
