@@ -4,13 +4,11 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use minicbor::Encoder;
 use replica_crypto::cbor;
-use replica_crypto::certificate::Certificate;
 use replica_crypto::signatures::QueryAnswer;
 use serde::Serialize;
 use types::{NodeId, Time, UserError};
 
 use crate::Refusal;
-use crate::certified::Certified;
 
 /// The media type of CBOR.
 const CBOR: HeaderValue = HeaderValue::from_static("application/cbor");
@@ -40,18 +38,6 @@ pub(crate) fn json_answer(value: &impl Serialize) -> Response {
 /// Status 202 without a body: the call is on its way, its status is to be read later.
 pub(crate) fn accepted() -> Response {
     StatusCode::ACCEPTED.into_response()
-}
-
-/// The certificate for some paths of a certified state, encoded. This subnet is the root of its
-/// network, so there is no delegation. The witness is cut from the state's own tree: the cost is
-/// in proportion to what it shows.
-pub(crate) fn certificate<P, L>(snapshot: &Certified, paths: &[P]) -> Vec<u8>
-where
-    P: AsRef<[L]>,
-    L: AsRef<[u8]>,
-{
-    let tree = snapshot.tree.witness(paths);
-    Certificate { tree, signature: snapshot.signature, delegation: None }.to_cbor()
 }
 
 /// The answer to a synchronous call that is over.

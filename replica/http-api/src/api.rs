@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use replica_crypto::signatures::NodeSigningKey;
 use replica_ingress::{Admitted, CallContent, QueryContent};
-use replica_state::{CertifiedSnapshot, ReplicatedState};
+use replica_state::ReplicatedState;
 use types::{Height, NodeId, Principal, ReplicaVersion, SubnetConfig, SubnetId, Time, UserError};
 
 use crate::CertifiedStates;
@@ -100,12 +100,14 @@ pub enum SubmitError {
 
 /// Executes what does not go through consensus.
 pub trait Execution: Send + Sync + 'static {
-    /// Executes a query against a certified state; `Ok` is the reply. Blocks the thread.
-    /// The certificate for `ic0.data_certificate` is made from the same snapshot.
+    /// Executes a query against a certified state; `Ok` is the reply. `certificate` is what
+    /// `ic0.data_certificate_copy` gives the canister that is asked: a certificate of its
+    /// `certified_data`; `None` if there is no such canister. Blocks the thread.
     fn query(
         &self,
-        snapshot: &CertifiedSnapshot,
+        state: &ReplicatedState,
         query: &Admitted<QueryContent>,
+        certificate: Option<Bytes>,
     ) -> Result<Bytes, UserError>;
 
     /// Whether the subnet would take the call: the target is there, running, not frozen, and

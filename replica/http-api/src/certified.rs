@@ -1,12 +1,14 @@
 //! The certified states as they appear: the latest one, and the calls that wait for theirs.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use bytes::Bytes;
+use replica_crypto::certificate::Certificate;
 use replica_crypto::chain_key::Signature;
 use replica_state::CertifiedSnapshot;
-use types::{Height, MessageId, Time};
+use types::{CanisterId, Height, MessageId, Time};
 
 use crate::waiters::{Waiter, Waiters};
 
@@ -17,7 +19,47 @@ const SAMPLE_COUNT_MAX: usize = 120;
 pub(crate) struct Certified {
     snapshot: CertifiedSnapshot,
     /// The chain key's signature on the root.
-    pub(crate) signature: Signature,
+    signature: Signature,
+    /// Certificates for queries, by canister: a popular canister is queried many times between
+    /// two heights.
+    data_certificates: Mutex<HashMap<CanisterId, Bytes>>,
+}
+
+/// How many canisters' data certificates one state keeps: some 500 bytes each. When there are
+/// more, all are made anew.
+const DATA_CERTIFICATES_MAX: usize = 1_000;
+
+impl Certified {
+    /// The certificate for some paths, encoded. This subnet is the root of its network, so there
+    /// is no delegation. The witness is cut from the state's own tree: the cost is in proportion
+    /// to what it shows.
+    pub(crate) fn certificate<P, L>(&self, paths: &[P]) -> Vec<u8>
+    where
+        P: AsRef<[L]>,
+        L: AsRef<[u8]>,
+    {
+        let tree = self.tree.witness(paths);
+        Certificate { tree, signature: self.signature, delegation: None }.to_cbor()
+    }
+
+    /// The certificate of a canister's `certified_data`, for its queries; `None` if there is no
+    /// such canister.
+    pub(crate) fn data_certificate(&self, canister: &CanisterId) -> Option<Bytes> {
+        self.state.canister(canister)?;
+        let kept = || self.data_certificates.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(certificate) = kept().get(canister) {
+            return Some(certificate.clone());
+        }
+        let paths: [&[&[u8]]; 2] =
+            [&[b"canister", canister.as_slice(), b"certified_data"], &[b"time"]];
+        let certificate = Bytes::from(self.certificate(&paths));
+        let mut kept = kept();
+        if kept.len() >= DATA_CERTIFICATES_MAX {
+            kept.clear();
+        }
+        kept.insert(*canister, certificate.clone());
+        Some(certificate)
+    }
 }
 
 impl Deref for Certified {
@@ -77,7 +119,8 @@ impl CertifiedStates {
     ) -> Result<(), NotCertified> {
         let signature = snapshot.signature.as_deref().and_then(Signature::from_slice);
         let signature = signature.ok_or(NotCertified(snapshot.height))?;
-        let certified = Arc::new(Certified { snapshot, signature });
+        let certified =
+            Arc::new(Certified { snapshot, signature, data_certificates: Mutex::default() });
         self.sample(Sample { at: now, height: certified.height });
         {
             let mut latest = self.latest.write().unwrap_or_else(PoisonError::into_inner);

@@ -39,10 +39,12 @@ mod cors;
 mod effective;
 mod endpoints;
 mod metrics;
+mod operator;
 mod page;
 mod refusal;
 mod requests;
 mod router;
+mod serve;
 mod shared;
 mod waiters;
 mod work;
@@ -51,7 +53,9 @@ pub use api::{
     Api, Chain, Clock, Execution, Health, Limits, NodeView, Progress, Submit, SubmitError,
     SystemClock,
 };
-pub use certified::CertifiedStates;
+pub use certified::{CertifiedStates, NotCertified};
 pub use endpoints::PathError;
+pub use operator::{Operator, operator_router};
 pub use refusal::Refusal;
 pub use router::router;
+pub use serve::serve;

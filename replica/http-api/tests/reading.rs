@@ -136,6 +136,31 @@ async fn rejections_of_queries_are_signed_too() {
 }
 
 #[tokio::test]
+async fn canisters_get_a_certificate_of_their_data() {
+    let test = Test::new();
+    let sender = Principal::anonymous();
+    let content = message("query", &sender, &test.canister, "certificate", b"", SOON);
+    let path = format!("/api/v3/canister/{}/query", test.canister);
+    for data in [b"one".as_slice(), b"two"] {
+        test.chain.round(|state| {
+            let canister = state.canister_mut(&test.canister).expect("it is there");
+            canister.system.certified_data = data.into();
+            Vec::new()
+        });
+        // The second query of a state is answered with the certificate that the first one made.
+        for _ in 0..2 {
+            let answer = post(&test.router, &path, Key::Anonymous.envelope(&content)).await;
+            let value = answer.cbor();
+            let certificate = value.get("reply").get("arg").bytes();
+            let certificate = Certificate::from_cbor(certificate).expect("encoded");
+            certificate.verify(test.chain.root_key()).expect("signed");
+            let path = [&b"canister"[..], test.canister.as_slice(), b"certified_data"];
+            assert_eq!(certificate.tree.lookup(&path), Lookup::Found(data));
+        }
+    }
+}
+
+#[tokio::test]
 async fn queries_that_are_not_admitted() {
     let test = Test::new();
     let key = Key::ed25519(4);

@@ -172,5 +172,5 @@ fn is_over(snapshot: &Certified, id: &MessageId) -> bool {
 
 fn certified(id: &MessageId, snapshot: &Certified) -> Response {
     let paths: [&[&[u8]]; 2] = [&[b"request_status", &id.0], &[b"time"]];
-    answer::call_certified(&answer::certificate(snapshot, &paths))
+    answer::call_certified(&snapshot.certificate(&paths))
 }

@@ -53,7 +53,8 @@ fn answer_bytes(shared: &Shared, effective: Effective, body: &Bytes) -> Result<R
     let api = &shared.api;
     let query = requests::query(shared, effective, body)?;
     let snapshot = shared.ready()?.snapshot;
-    let outcome = api.execution.query(&snapshot, &query);
+    let certificate = snapshot.data_certificate(&query.content().canister_id);
+    let outcome = api.execution.query(&snapshot.state, &query, certificate);
     let error_code = outcome.as_ref().err().map(|error| error.code.to_string());
     let signed = match &outcome {
         Ok(reply) => QueryAnswer::Replied(reply),

@@ -85,5 +85,5 @@ fn read_bytes(
         state: &snapshot.state,
     };
     let shown = reader.readable(&snapshot.tree, &request.content().paths)?;
-    Ok(answer::state_read(&answer::certificate(&snapshot, &shown)))
+    Ok(answer::state_read(&snapshot.certificate(&shown)))
 }
