@@ -60,7 +60,9 @@ fn run(folders: &Folders, mut options: Options) -> Result<(), Error> {
         }
     };
     options.finish()?;
-    print_needs(purpose);
+    if debian::missing(folders, purpose)?.is_empty() {
+        print_needs(purpose); // Otherwise the set-up prints it.
+    }
     set_up(folders, purpose)?;
     Ok(())
 }

@@ -4,7 +4,7 @@ use super::source::Source;
 use std::collections::BTreeMap;
 
 /// A file longer than this is more than one idea.
-const LINES_MAX: usize = 500;
+const LINES_MAX: usize = 600;
 /// A file of tests is a list of cases, which may be longer.
 const TEST_LINES_MAX: usize = 900;
 
