@@ -19,6 +19,7 @@
 //! what it started from.
 
 mod api;
+pub mod baseline;
 mod bitmap;
 mod engine;
 mod execute;

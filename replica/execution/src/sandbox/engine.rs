@@ -92,8 +92,21 @@ impl Engine {
     }
 }
 
-/// The one configuration of the machine.
+/// The machine without our memories, for comparisons.
+pub(super) fn plain_machine() -> wasmtime::Result<wasmtime::Engine> {
+    let geometry = Geometry { reserved: 1 << 32, guard: GUARD_BYTES };
+    wasmtime::Engine::new(&common_config(geometry)?)
+}
+
+/// The configuration that canisters run with.
 fn config(geometry: Geometry) -> wasmtime::Result<Config> {
+    let mut config = common_config(geometry)?;
+    config.with_host_memory(Arc::new(Provider));
+    Ok(config)
+}
+
+/// All of the configuration that decides what code is compiled to.
+fn common_config(geometry: Geometry) -> wasmtime::Result<Config> {
     let mut config = Config::new();
     config
         // Floats give the same bits on every machine.
@@ -104,7 +117,6 @@ fn config(geometry: Geometry) -> wasmtime::Result<Config> {
         .max_wasm_stack(stack::WASM_STACK_BYTES)
         // Not used, but checked against the other.
         .async_stack_size(stack::THREAD_STACK_BYTES)
-        .with_host_memory(Arc::new(Provider))
         .memory_reservation(geometry.reserved as u64)
         .memory_guard_size(geometry.guard as u64)
         .memory_may_move(false)

@@ -45,9 +45,17 @@ const LOAD_PAGES_MAX: usize = 4096;
 /// Pages that one fault makes writable at most, when writes run through memory: 1 MiB.
 const WRITE_PAGES_MAX: usize = 256;
 
+/// After this many write faults of one execution, each further one makes twice as many pages around
+/// the touched one writable, up to 16: comparing a page is cheaper than a fault.
+const FAULTS_PER_DOUBLING: usize = 32;
+const AROUND_DOUBLINGS_MAX: usize = 4;
+
 /// Up to so many pages stay writable between executions: small messages write the same few pages
 /// again and again (the stack, a counter), and comparing a page is cheaper than a fault.
 const HOT_PAGES_MAX: usize = 16;
+
+/// Pages that a run to protect may skip.
+const PROTECT_GAP_PAGES: usize = 64;
 
 /// If more loaded pages than this differ from a new base, all are forgotten and come in again on
 /// demand.
@@ -86,6 +94,8 @@ pub(super) struct Region {
     /// would make writable.
     next_write: AtomicUsize,
     write_pages: AtomicUsize,
+    /// Of this execution.
+    write_faults: AtomicUsize,
 }
 
 // SAFETY: the raw pointers are to a mapping that the region owns alone. Shared access from several
@@ -133,6 +143,7 @@ impl Region {
             loaded_count: AtomicUsize::new(0),
             next_write: AtomicUsize::new(0),
             write_pages: AtomicUsize::new(1),
+            write_faults: AtomicUsize::new(0),
         };
         if !region.grow_to(wasm_pages) {
             return Err(io::ErrorKind::OutOfMemory.into());
@@ -233,16 +244,21 @@ impl Region {
         self.protect(first, end, ProtFlags::PROT_READ);
     }
 
-    /// Makes a clean page writable, and those behind it if writes run through memory.
+    /// Makes a clean page writable, and others with it that are likely to be written: those behind
+    /// it if writes run through memory, those around it if this execution writes many pages.
     fn make_writable_from(&self, page: usize) {
-        let count = match self.next_write.load(Relaxed) == page {
-            true => (self.write_pages.load(Relaxed) * 2).min(WRITE_PAGES_MAX),
-            false => 1,
+        let faults = self.write_faults.fetch_add(1, Relaxed);
+        let in_use = self.pages_in_use.load(Relaxed);
+        let (first, count) = if self.next_write.load(Relaxed) == page {
+            (page, (self.write_pages.load(Relaxed) * 2).min(WRITE_PAGES_MAX))
+        } else {
+            let around = (faults / FAULTS_PER_DOUBLING).min(AROUND_DOUBLINGS_MAX);
+            (page >> around << around, 1 << around)
         };
-        let end = (page + count).min(self.pages_in_use.load(Relaxed));
+        let end = (first + count).min(in_use);
         self.next_write.store(end, Relaxed);
         self.write_pages.store(count, Relaxed);
-        self.make_writable(page, end);
+        self.make_writable(first, end);
     }
 
     fn make_writable(&self, first: usize, end: usize) {
@@ -383,6 +399,7 @@ impl Region {
     fn settle(&mut self, changed: &[usize]) {
         self.write_pages.store(1, Relaxed);
         self.next_write.store(usize::MAX, Relaxed);
+        self.write_faults.store(0, Relaxed);
         let writable: Vec<usize> = self.writable.iter().collect();
         if writable.len() <= HOT_PAGES_MAX {
             return;
@@ -390,7 +407,12 @@ impl Region {
         let keep = if changed.len() <= HOT_PAGES_MAX { changed } else { &[] };
         let cool: Vec<usize> =
             writable.into_iter().filter(|page| keep.binary_search(page).is_err()).collect();
-        for run in cool.chunk_by(|page, next| page + 1 == *next) {
+        // One call protects a run of pages, with clean ones in between, which stay as they are.
+        let is_clean = |page| self.loaded.get(page) && !self.writable.get(page);
+        let joins = |page: &usize, next: &usize| {
+            next - page <= PROTECT_GAP_PAGES && (page + 1..*next).all(is_clean)
+        };
+        for run in cool.chunk_by(joins) {
             let (first, end) = (run[0], run[run.len() - 1] + 1);
             // A refusal leaves the pages writable, which is never wrong.
             if self.try_protect(first, end, ProtFlags::PROT_READ).is_ok() {

@@ -1,3 +1,4 @@
+mod equivalence;
 mod metering;
 mod running;
 mod tracking;

@@ -1,0 +1,50 @@
+;; Pointer chasing: a search tree of 20,000 pseudo-random keys, filled and looked up.
+;; A node: key, value, left, right (4 bytes each); address 0 is no node.
+(module
+  (memory 8)
+  (global $root (mut i32) (i32.const 0))
+  (global $free (mut i32) (i32.const 16))
+  ;; The address of the pointer to the node of this key, or where it would be.
+  (func $slot (param $key i32) (result i32) (local $at i32) (local $node i32)
+    (local.set $at (i32.const 0))
+    (block $found
+      (loop $walk
+        (local.set $node (i32.load (local.get $at)))
+        (br_if $found (i32.eqz (local.get $node)))
+        (br_if $found (i32.eq (i32.load (local.get $node)) (local.get $key)))
+        (local.set $at (i32.add (local.get $node)
+          (select (i32.const 8) (i32.const 12) (i32.lt_u (local.get $key) (i32.load (local.get $node))))))
+        (br $walk)))
+    (local.get $at))
+  (func $insert (param $key i32) (param $value i32) (local $at i32) (local $node i32)
+    (local.set $at (call $slot (local.get $key)))
+    (local.set $node (i32.load (local.get $at)))
+    (if (i32.eqz (local.get $node)) (then
+      (local.set $node (global.get $free))
+      (global.set $free (i32.add (local.get $node) (i32.const 16)))
+      (i32.store (local.get $node) (local.get $key))
+      (i32.store offset=8 (local.get $node) (i32.const 0))
+      (i32.store offset=12 (local.get $node) (i32.const 0))
+      (i32.store (local.get $at) (local.get $node))))
+    (i32.store offset=4 (local.get $node) (local.get $value)))
+  (func $get (param $key i32) (result i32) (local $node i32)
+    (local.set $node (i32.load (call $slot (local.get $key))))
+    (if (result i32) (local.get $node)
+      (then (i32.load offset=4 (local.get $node)))
+      (else (i32.const 0))))
+  (func (export "canister_update run") (local $i i32) (local $random i32) (local $sum i32)
+    (i32.store (i32.const 0) (i32.const 0))
+    (global.set $free (i32.const 16))
+    (local.set $random (i32.const 99))
+    (loop $fill
+      (local.set $random (i32.add (i32.mul (local.get $random) (i32.const 1664525)) (i32.const 1013904223)))
+      (call $insert (local.get $random) (local.get $i))
+      (local.set $i (i32.add (local.get $i) (i32.const 1)))
+      (br_if $fill (i32.lt_u (local.get $i) (i32.const 20000))))
+    (local.set $random (i32.const 99))
+    (loop $look
+      (local.set $random (i32.add (i32.mul (local.get $random) (i32.const 1664525)) (i32.const 1013904223)))
+      (local.set $sum (i32.add (local.get $sum) (call $get (local.get $random))))
+      (local.set $i (i32.sub (local.get $i) (i32.const 1)))
+      (br_if $look (local.get $i)))
+    (i32.store (i32.const 4) (local.get $sum))))
