@@ -90,7 +90,8 @@ pub fn hash_tree(data: &[u8]) {
 /// Certificates: read, verified.
 pub fn certificate(data: &[u8]) {
     let Ok(certificate) = Certificate::from_cbor(data) else { return };
-    let again = Certificate::from_cbor(&certificate.to_cbor()).expect("what is written can be read");
+    let again =
+        Certificate::from_cbor(&certificate.to_cbor()).expect("what is written can be read");
     assert_eq!(again, certificate);
     assert!(certificate.verify_for_canister(root_key(), b"canister").is_err());
 }

@@ -150,10 +150,10 @@ impl ChainKey {
     ) -> Result<Combined, CombineError> {
         let from_members: Vec<_> = self.known(shares).collect();
         self.require_enough(from_members.len(), &[])?;
-        if let Some(signature) = self.interpolate(&from_members[..self.threshold]) {
-            if self.public_key.verify(domain, message, &signature).is_ok() {
-                return Ok(Combined { signature, bad: Vec::new() });
-            }
+        if let Some(signature) = self.interpolate(&from_members[..self.threshold])
+            && self.public_key.verify(domain, message, &signature).is_ok()
+        {
+            return Ok(Combined { signature, bad: Vec::new() });
         }
         self.combine_good(domain, message, shares)
     }

@@ -104,22 +104,20 @@ fn error_of(bytes: &[u8]) -> DecodeError {
 
 #[test]
 fn what_is_not_a_tree_is_refused() {
-    let cases: [(&str, fn(&DecodeError) -> bool); 10] = [
-        ("", |e| matches!(e, DecodeError::Cbor(_))),
-        ("8105", |e| matches!(e, DecodeError::NodeKind { kind: 5, length: 1 })),
-        ("820000", |e| matches!(e, DecodeError::NodeKind { kind: 0, length: 2 })),
-        ("80", |e| matches!(e, DecodeError::Cbor(_))),
-        ("820443000000", |e| matches!(e, DecodeError::DigestLength(3))),
-        ("9f00ff", |e| matches!(e, DecodeError::Cbor(_))),
-        ("82035f4101ff", |e| matches!(e, DecodeError::Cbor(_))),
-        ("820361ff", |e| matches!(e, DecodeError::Cbor(_))),
-        ("81f90000", |e| matches!(e, DecodeError::Cbor(_))),
-        ("810000", |e| matches!(e, DecodeError::Cbor(_))),
-    ];
-    for (hex, expected) in cases {
+    let check = |hex: &str, expected: fn(&DecodeError) -> bool| {
         let error = error_of(&hex::decode(hex).unwrap());
         assert!(expected(&error), "{hex}: {error:?}");
-    }
+    };
+    check("", |e| matches!(e, DecodeError::Cbor(_)));
+    check("8105", |e| matches!(e, DecodeError::NodeKind { kind: 5, length: 1 }));
+    check("820000", |e| matches!(e, DecodeError::NodeKind { kind: 0, length: 2 }));
+    check("80", |e| matches!(e, DecodeError::Cbor(_)));
+    check("820443000000", |e| matches!(e, DecodeError::DigestLength(3)));
+    check("9f00ff", |e| matches!(e, DecodeError::Cbor(_)));
+    check("82035f4101ff", |e| matches!(e, DecodeError::Cbor(_)));
+    check("820361ff", |e| matches!(e, DecodeError::Cbor(_)));
+    check("81f90000", |e| matches!(e, DecodeError::Cbor(_)));
+    check("810000", |e| matches!(e, DecodeError::Cbor(_)));
     assert_eq!(HashTree::from_cbor(&hex::decode("d9d9f78100").unwrap()).unwrap(), HashTree::Empty);
     assert!(matches!(error_of(&hex::decode("c18100").unwrap()), DecodeError::Cbor(_)));
 }
