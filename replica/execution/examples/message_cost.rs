@@ -94,8 +94,11 @@ impl Subnet {
 
     fn round(&mut self) {
         let height = self.state.height.next();
-        let input =
-            RoundInput { height, time: self.state.time.plus_ms(100), randomness: Randomness([1; 32]) };
+        let input = RoundInput {
+            height,
+            time: self.state.time.plus_ms(100),
+            randomness: Randomness([1; 32]),
+        };
         self.executor.execute_round(&mut self.state, input);
     }
 

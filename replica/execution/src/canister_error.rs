@@ -6,7 +6,8 @@ use std::fmt;
 use types::{CanisterId, ErrorCode, UserError};
 
 /// Where the published texts point readers to.
-const DOCUMENTATION: &str = "https://internetcomputer.org/docs/current/references/execution-errors#";
+const DOCUMENTATION: &str =
+    "https://internetcomputer.org/docs/current/references/execution-errors#";
 
 const TOOLCHAIN_HELP: &str = "If you are running this canister in a test environment (e.g., dfx), \
     make sure the test environment is up to date. Otherwise, this is likely an error with the \

@@ -400,10 +400,8 @@ fn target<'a>(
     payload: &[u8],
 ) -> Result<&'a CanisterState, UserError> {
     let id = match method {
-        Method::InstallChunkedCode => {
-            decode::<types::TargetRecord>(payload)?.target_canister
-        }
-        _ => decode::<types::CanisterIdRecord>(payload)?.canister_id,
+        Method::InstallChunkedCode => decode::<types::AboutTarget>(payload)?.target_canister,
+        _ => decode::<types::AboutCanister>(payload)?.canister_id,
     };
     find(state, id)
 }
@@ -486,15 +484,13 @@ fn take_raw_rand(round: &mut Round<'_>, request: &Arc<Request>) -> Done {
 
 /// Answers the calls of `raw_rand` that came in rounds before this one.
 pub(crate) fn answer_raw_rand(round: &mut Round<'_>) {
-    let is_due =
-        |waiting: &RawRandRequest, height: Height| waiting.height < height;
+    let is_due = |waiting: &RawRandRequest, height: Height| waiting.height < height;
     while round.state.raw_rand_requests.front().is_some_and(|first| is_due(first, round.height)) {
         let Some(waiting) = round.state.raw_rand_requests.pop_front() else { return };
         let request = &waiting.request;
         let bytes = random_bytes(&round.state.randomness.0, request);
         let call = ManagementCall::from(&**request);
-        let outcome =
-            CallOutcome::Reply(types::encode(&serde_bytes::ByteBuf::from(bytes)).into());
+        let outcome = CallOutcome::Reply(types::encode(&serde_bytes::ByteBuf::from(bytes)).into());
         round.answer(call.respondent, &call.origin, outcome, call.cycles);
     }
 }

@@ -24,9 +24,7 @@ use crate::management;
 use crate::message::{apply_changes, check_can_pay, check_running, not_found};
 use crate::round::{CallOutcome, payload};
 use crate::subnet::Subnet;
-use crate::system_api::{
-    Answer, Context, Counters, MessageInput, MessageStart, OutgoingCall,
-};
+use crate::system_api::{Answer, Context, Counters, MessageInput, MessageStart, OutgoingCall};
 
 /// A query by a user.
 #[derive(Clone, Debug)]
@@ -103,7 +101,7 @@ impl Executor {
             sender_info: request.sender_info,
             certificate: request.certificate,
             depth: 0,
-        });
+        })?;
         match outcome {
             CallOutcome::Reply(reply) => Ok(reply),
             CallOutcome::Reject(message) => {
@@ -114,16 +112,33 @@ impl Executor {
     }
 }
 
+/// Why a call of a query came to nothing.
+enum Failure {
+    /// The call failed; its caller gets a reject.
+    Call(UserError),
+    /// The query as a whole ends: its calls go too deep, or use too many instructions.
+    Query(UserError),
+}
+
+impl From<UserError> for Failure {
+    fn from(error: UserError) -> Self {
+        Self::Call(error)
+    }
+}
+
 impl Evaluation<'_> {
-    fn ask(&mut self, ask: Ask) -> CallOutcome {
+    /// # Errors
+    /// What ends the query as a whole.
+    fn ask(&mut self, ask: Ask) -> Result<CallOutcome, UserError> {
         match self.try_ask(ask) {
-            Ok(Answer::Reply(reply)) => CallOutcome::Reply(reply),
-            Ok(Answer::Reject(message)) => CallOutcome::Reject(message),
-            Err(error) => CallOutcome::Failed(error),
+            Ok(Answer::Reply(reply)) => Ok(CallOutcome::Reply(reply)),
+            Ok(Answer::Reject(message)) => Ok(CallOutcome::Reject(message)),
+            Err(Failure::Call(error)) => Ok(CallOutcome::Failed(error)),
+            Err(Failure::Query(error)) => Err(error),
         }
     }
 
-    fn try_ask(&mut self, ask: Ask) -> Result<Answer, UserError> {
+    fn try_ask(&mut self, ask: Ask) -> Result<Answer, Failure> {
         let id = ask.canister;
         let canister = self.state.canister_arc(&id).ok_or_else(|| not_found(&id))?;
         check_running(&canister)?;
@@ -137,39 +152,33 @@ impl Evaluation<'_> {
             instructions: 0,
             answer: None,
         };
-        let input = MessageInput {
-            certificate: ask.certificate,
-            ..frame.input(ask.arg)
-        };
+        let input = MessageInput { certificate: ask.certificate, ..frame.input(ask.arg) };
         let calls = self
             .run(&mut frame, context, &EntryPoint::Export(export), input)
             .map_err(|error| error.into_user_error(id))?;
         self.call_all(&mut frame, calls)?;
         frame.answer.ok_or_else(|| {
             let text = format!("Canister {id} did not reply to the call");
-            UserError::new(ErrorCode::CanisterDidNotReply, text)
+            UserError::new(ErrorCode::CanisterDidNotReply, text).into()
         })
     }
 
     /// Makes the calls of a frame and runs their callbacks, which may make further calls, until the
     /// frame has its answer or nothing is left to do.
-    fn call_all(
-        &mut self,
-        frame: &mut Frame,
-        calls: Vec<OutgoingCall>,
-    ) -> Result<(), UserError> {
+    fn call_all(&mut self, frame: &mut Frame, calls: Vec<OutgoingCall>) -> Result<(), Failure> {
         let mut waiting: VecDeque<_> = calls.into();
         while let Some(call) = waiting.pop_front() {
             if frame.answer.is_some() {
                 return Ok(());
             }
-            let response = payload(self.call(frame, &call)?);
+            let outcome = self.call(frame, &call).map_err(Failure::Query)?;
+            let response = payload(outcome);
             match self.callback(frame, &call, response) {
                 Ok(calls) => waiting.extend(calls),
                 // Another call of this frame can still lead to an answer.
                 Err(_) if !waiting.is_empty() => {}
                 Err(error) => {
-                    return Err(error.into_user_error(frame.canister.system.canister_id));
+                    return Err(error.into_user_error(frame.canister.system.canister_id).into());
                 }
             }
         }
@@ -191,19 +200,24 @@ impl Evaluation<'_> {
             ));
         }
         if self.state.is_management(&call.callee) {
-            let answer = management::query(
-                self.state,
-                &self.subnet,
-                &caller.0,
-                &call.method,
-                &call.payload,
-            );
+            let answer =
+                management::query(self.state, &self.subnet, &caller.0, &call.method, &call.payload);
             return Ok(match answer {
                 Ok(reply) => CallOutcome::Reply(reply.into()),
                 Err(error) => CallOutcome::Failed(error),
             });
         }
-        Ok(self.ask(Ask {
+        if self.instructions_left == 0 {
+            return Err(UserError::new(
+                ErrorCode::QueryCallGraphTotalInstructionLimitExceeded,
+                format!(
+                    "Composite query from canister {caller} exceeds the limit of {} instructions \
+                     for all its calls",
+                    self.subnet.config.limits.instructions_per_composite_query_max
+                ),
+            ));
+        }
+        self.ask(Ask {
             canister: call.callee,
             method: call.method.clone(),
             arg: call.payload.clone(),
@@ -211,7 +225,7 @@ impl Evaluation<'_> {
             sender_info: None,
             certificate: None,
             depth,
-        }))
+        })
     }
 
     fn callback(
@@ -260,11 +274,7 @@ impl Evaluation<'_> {
             subnet: Arc::clone(&self.subnet),
             now: self.state.time,
             input,
-            counters: Counters {
-                limit,
-                before_in_message: 0,
-                before_in_call: frame.instructions,
-            },
+            counters: Counters { limit, before_in_message: 0, before_in_call: frame.instructions },
         };
         let run = self.executor.machine.run(start, entry);
         self.instructions_left = self.instructions_left.saturating_sub(run.instructions);

@@ -58,9 +58,11 @@ impl Executor {
     }
 
     fn execute_messages(&self, round: &mut Round<'_>) {
+        // Installing code is expensive; half of the round is left to the canisters.
+        let reserve = round.instructions_left / 2;
         loop {
             let mut progress = false;
-            while round.has_budget() && self.execute_management(round) {
+            while round.instructions_left > reserve && self.execute_management(round) {
                 progress = true;
             }
             round.state.deliver_output_of_subnet();
@@ -120,8 +122,6 @@ impl Executor {
 fn begin(round: &mut Round<'_>, before: Time) {
     expire_ingress(round);
     charges::charge_resources(round, before);
-    management::answer_raw_rand(round);
-    round.state.deliver_output_of_subnet();
     for id in round.state.canisters_with_work() {
         let now = round.now;
         if let Some(canister) = round.canister(&id)
@@ -133,6 +133,8 @@ fn begin(round: &mut Round<'_>, before: Time) {
         management::time_out_stops(round, &id);
         message::tasks::schedule(round, &id);
     }
+    management::answer_raw_rand(round);
+    round.state.deliver_output_of_subnet();
 }
 
 /// What happens after them.

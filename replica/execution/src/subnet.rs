@@ -50,11 +50,7 @@ impl Subnet {
 
     /// The balance below which a canister of this size is frozen. Cycles set aside for storage
     /// count towards it.
-    pub(crate) fn freezing_threshold(
-        &self,
-        canister: &CanisterState,
-        memory_bytes: u64,
-    ) -> Cycles {
+    pub(crate) fn freezing_threshold(&self, canister: &CanisterState, memory_bytes: u64) -> Cycles {
         if self.prices.free() {
             return Cycles::ZERO;
         }

@@ -110,6 +110,8 @@ pub(crate) struct MessageApi {
     call: Option<CallBuilder>,
     /// Calls made by this message, by callee.
     calls_to: BTreeMap<CanisterId, u64>,
+    /// Bytes of the arguments of all of them.
+    calls_bytes: u64,
     log: VecDeque<Vec<u8>>,
     log_bytes: u64,
     effects: SystemEffects,
@@ -144,6 +146,7 @@ impl MessageApi {
             reply: Vec::new(),
             call: None,
             calls_to: BTreeMap::new(),
+            calls_bytes: 0,
             log: VecDeque::new(),
             log_bytes: 0,
             effects: SystemEffects { balance, ..SystemEffects::default() },
@@ -220,7 +223,9 @@ impl MessageApi {
             (Ic0::MsgReject, &[src, size]) => self.reject(src, size, guest),
 
             (Ic0::MsgCyclesAvailable, []) => cycles::narrow(self.available()),
-            (Ic0::MsgCyclesAvailable128, &[dst]) => data::write_cycles(guest, dst, self.available()),
+            (Ic0::MsgCyclesAvailable128, &[dst]) => {
+                data::write_cycles(guest, dst, self.available())
+            }
             (Ic0::MsgCyclesRefunded, []) => cycles::narrow(self.input.refunded),
             (Ic0::MsgCyclesRefunded128, &[dst]) => {
                 data::write_cycles(guest, dst, self.input.refunded)

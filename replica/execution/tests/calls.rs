@@ -2,8 +2,8 @@
 
 mod harness;
 
-use harness::{Subnet, controllers, module, nat, number, record};
 use candid::{Decode, Encode};
+use harness::{Subnet, controllers, module, nat, number, record};
 use ic_management_canister_types as ic;
 use types::{CanisterId, Cycles, Fees, MANAGEMENT_CANISTER};
 
@@ -335,8 +335,7 @@ fn queues_are_bounded() {
     let mut subnet = Subnet::with(|config| config.limits.queue_messages_max = 3);
     let [a, b] = [subnet.install_new(PROXY), subnet.install_new(PROXY)];
     let arg = to(b, "caller", b"");
-    let calls = [0; 5]
-        .map(|_| subnet.submit(harness::admin(), a, Some(a), "perform_result", &arg));
+    let calls = [0; 5].map(|_| subnet.submit(harness::admin(), a, Some(a), "perform_result", &arg));
     subnet.round();
     let results = calls.map(|id| number(&subnet.outcome(id).unwrap().unwrap()));
     assert_eq!(results, [0, 0, 0, 2, 2]);
@@ -409,11 +408,10 @@ fn a_frozen_canister_does_nothing() {
 #[test]
 fn a_canister_without_cycles_loses_its_code() {
     let mut subnet = Subnet::with(|config| {
-        config.fees = Fees { gib_per_second: Cycles(1_000_000_000_000_000), ..Fees::default() };
+        config.fees = Fees { gib_per_second: Cycles(100_000_000_000_000_000), ..Fees::default() };
     });
     let id = subnet.create_with(None);
-    let no_threshold =
-        ic::CanisterSettings { freezing_threshold: nat(0), ..Default::default() };
+    let no_threshold = ic::CanisterSettings { freezing_threshold: nat(0), ..Default::default() };
     let args = ic::UpdateSettingsArgs {
         canister_id: id.0,
         settings: no_threshold,

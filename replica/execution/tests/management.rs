@@ -86,7 +86,8 @@ fn ids_are_given_out_in_order_and_never_again() {
     assert_eq!(subnet.create(), CanisterId::from_index(3));
     let create_at = |subnet: &mut Subnet, index| {
         let specified_id = Some(CanisterId::from_index(index).0);
-        let args = ic::ProvisionalCreateCanisterWithCyclesArgs { specified_id, ..Default::default() };
+        let args =
+            ic::ProvisionalCreateCanisterWithCyclesArgs { specified_id, ..Default::default() };
         subnet.manage(MANAGEMENT_CANISTER, "provisional_create_canister_with_cycles", &args)
     };
     assert_eq!(code(&create_at(&mut subnet, 2).unwrap_err()), "IC0205");
@@ -125,8 +126,7 @@ fn install_reinstall_and_their_errors() {
     assert_eq!(subnet.query(id, "kept", b"").unwrap(), b"first data");
     assert_eq!(subnet.query(id, "stable", b"").unwrap(), b"first data");
     assert_eq!(number(&subnet.query(id, "started", b"").unwrap()), 1);
-    let error =
-        subnet.install(id, ic::CanisterInstallMode::Install, &keeper(), b"").unwrap_err();
+    let error = subnet.install(id, ic::CanisterInstallMode::Install, &keeper(), b"").unwrap_err();
     assert_eq!(code(&error), "IC0514");
     assert!(error.message.starts_with(&format!(
         "Canister {id} cannot be installed because the canister is not empty."
@@ -269,9 +269,8 @@ fn strangers_can_do_little() {
         let refused = subnet.validate(admin(), MANAGEMENT_CANISTER, method, &arg);
         assert_eq!(refused, Err(error));
     }
-    let garbage = subnet
-        .validate(admin(), MANAGEMENT_CANISTER, "install_code", b"no candid")
-        .unwrap_err();
+    let garbage =
+        subnet.validate(admin(), MANAGEMENT_CANISTER, "install_code", b"no candid").unwrap_err();
     assert_eq!(garbage.code, ErrorCode::InvalidManagementPayload);
     let unknown = subnet.validate(admin(), MANAGEMENT_CANISTER, "no_such", b"").unwrap_err();
     assert_eq!(unknown.message, "Management canister has no method 'no_such'");
@@ -369,7 +368,10 @@ fn stopping_starting_and_deleting() {
     assert_eq!(status.status, ic::CanisterStatusType::Stopped);
     assert!(status.ready_for_migration);
     let error = subnet.update(id, "log", b"").unwrap_err();
-    assert_eq!((code(&error), error.message), ("IC0508".into(), format!("Canister {id} is stopped")));
+    assert_eq!(
+        (code(&error), error.message),
+        ("IC0508".into(), format!("Canister {id} is stopped"))
+    );
     assert_eq!(code(&subnet.query(id, "kept", b"").unwrap_err()), "IC0508");
     assert_eq!(code(&subnet.validate(admin(), id, "log", b"").unwrap_err()), "IC0508");
     subnet.manage(id, "start_canister", &record(id)).unwrap();
@@ -523,7 +525,8 @@ fn logs_are_for_those_who_may_see_them() {
     let filter = ic::CanisterLogFilter::ByIdx { start: 1, end: 2 };
     assert_eq!(fetch(&subnet, Some(filter)).unwrap(), [b"two"]);
     let settings = controllers(&[stranger()]);
-    let args = ic::UpdateSettingsArgs { canister_id: id.0, settings, sender_canister_version: None };
+    let args =
+        ic::UpdateSettingsArgs { canister_id: id.0, settings, sender_canister_version: None };
     subnet.manage(id, "update_settings", &args).unwrap();
     let error = fetch(&subnet, None).unwrap_err();
     assert!(error.message.contains("is not allowed to access canister logs"));
@@ -570,7 +573,8 @@ fn the_hook_for_low_memory_runs_once() {
         wasm_memory_threshold: nat(5 << 16),
         ..Default::default()
     };
-    let args = ic::UpdateSettingsArgs { canister_id: id.0, settings, sender_canister_version: None };
+    let args =
+        ic::UpdateSettingsArgs { canister_id: id.0, settings, sender_canister_version: None };
     subnet.manage(id, "update_settings", &args).unwrap();
     let wat = r#"
         (module

@@ -13,10 +13,7 @@ use crate::round::Round;
 const UPLOAD_INSTRUCTIONS: u64 = 1_000_000;
 
 /// `upload_chunk`
-pub(super) fn upload(
-    round: &mut Round<'_>,
-    call: &mut ManagementCall,
-) -> Result<Done, UserError> {
+pub(super) fn upload(round: &mut Round<'_>, call: &mut ManagementCall) -> Result<Done, UserError> {
     let args: UploadChunkArgs = decode(&call.payload)?;
     check_controller_or_self(find(round.state, args.canister_id)?, &call.caller)?;
     let limits = &round.subnet.config.limits;
@@ -39,10 +36,7 @@ pub(super) fn upload(
 }
 
 /// `clear_chunk_store`
-pub(super) fn clear(
-    round: &mut Round<'_>,
-    call: &mut ManagementCall,
-) -> Result<Done, UserError> {
+pub(super) fn clear(round: &mut Round<'_>, call: &mut ManagementCall) -> Result<Done, UserError> {
     let args: CanisterIdRecord = decode(&call.payload)?;
     check_controller_or_self(find(round.state, args.canister_id)?, &call.caller)?;
     find_mut(round, args.canister_id)?.system.chunk_store.clear();
@@ -50,10 +44,7 @@ pub(super) fn clear(
 }
 
 /// `stored_chunks`
-pub(super) fn list(
-    round: &mut Round<'_>,
-    call: &mut ManagementCall,
-) -> Result<Done, UserError> {
+pub(super) fn list(round: &mut Round<'_>, call: &mut ManagementCall) -> Result<Done, UserError> {
     let args: CanisterIdRecord = decode(&call.payload)?;
     let canister = find(round.state, args.canister_id)?;
     check_controller_or_self(canister, &call.caller)?;

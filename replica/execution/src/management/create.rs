@@ -9,7 +9,7 @@ use super::types::{
     ProvisionalTopUpCanisterArgs, decode,
 };
 use super::{
-    Done, ManagementCall, check_provisional, errors, find_mut, nothing, not_for_users, now, reply,
+    Done, ManagementCall, check_provisional, errors, find_mut, not_for_users, nothing, now, reply,
     settings,
 };
 use crate::round::Round;
@@ -19,10 +19,7 @@ const PROVISIONAL_CYCLES: Cycles = Cycles(100_000_000_000_000);
 
 /// `create_canister`: the cycles that come along, less the fee, are the first balance. A subnet
 /// admin pays no fee.
-pub(super) fn create(
-    round: &mut Round<'_>,
-    call: &mut ManagementCall,
-) -> Result<Done, UserError> {
+pub(super) fn create(round: &mut Round<'_>, call: &mut ManagementCall) -> Result<Done, UserError> {
     let args = decode_or_default::<CreateCanisterArgs>(&call.payload)?;
     call.check_version(round, args.sender_canister_version)?;
     let fee = match round.subnet.is_admin(&call.caller) {
@@ -37,8 +34,7 @@ pub(super) fn create(
         return Err(errors::creation_needs_cycles(call.cycles, fee));
     };
     let id = next_id(round)?;
-    let created =
-        add(round, call, id, args.settings, args.sender_canister_version, balance)?;
+    let created = add(round, call, id, args.settings, args.sender_canister_version, balance)?;
     call.cycles = Cycles::ZERO;
     round.state.totals.consumed_cycles = round.state.totals.consumed_cycles.plus(fee);
     Ok(created)
@@ -74,10 +70,7 @@ pub(super) fn provisional_top_up(
 }
 
 /// `deposit_cycles`: all cycles of the call go to the canister.
-pub(super) fn deposit(
-    round: &mut Round<'_>,
-    call: &mut ManagementCall,
-) -> Result<Done, UserError> {
+pub(super) fn deposit(round: &mut Round<'_>, call: &mut ManagementCall) -> Result<Done, UserError> {
     let args: CanisterIdRecord = decode(&call.payload)?;
     let canister = find_mut(round, args.canister_id)?;
     canister.system.balance = canister.system.balance.plus(call.cycles);

@@ -3,7 +3,8 @@
 use replica_state::CanisterState;
 use types::{CanisterId, Cycles, ErrorCode, PrincipalId, UserError};
 
-const DOCUMENTATION: &str = "https://internetcomputer.org/docs/current/references/execution-errors#";
+const DOCUMENTATION: &str =
+    "https://internetcomputer.org/docs/current/references/execution-errors#";
 
 /// A text with the advice that the published one ends with.
 fn advised(code: ErrorCode, text: String, advice: &str, anchor: &str) -> UserError {

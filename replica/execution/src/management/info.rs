@@ -1,8 +1,8 @@
 //! What can be read about canisters and the subnet.
 
 use replica_state::{
-    CanisterChange, CanisterState, CanisterStatus, ChangeDetails as Details, ChangeOrigin as Origin,
-    InstallMode, ReplicatedState, WASM_PAGE_BYTES,
+    CanisterChange, CanisterState, CanisterStatus, ChangeDetails as Details,
+    ChangeOrigin as Origin, InstallMode, ReplicatedState, WASM_PAGE_BYTES,
 };
 use types::{CanisterId, ErrorCode, PrincipalId, UserError};
 
@@ -228,6 +228,7 @@ pub(super) fn list(
             _ => ranges.push((id, id)),
         }
     }
-    let range = |(start, end): (CanisterId, CanisterId)| CanisterIdRange { start: start.0, end: end.0 };
+    let range =
+        |(start, end): (CanisterId, CanisterId)| CanisterIdRange { start: start.0, end: end.0 };
     Ok(encode(&ListCanistersResult { canisters: ranges.into_iter().map(range).collect() }))
 }

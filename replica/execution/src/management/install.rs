@@ -184,9 +184,8 @@ fn assemble(
     for chunk in &args.chunk_hashes_list {
         let hash = parse_hash(&chunk.hash)?;
         let chunk = store.system.chunk_store.get(&hash);
-        let chunk = chunk.ok_or_else(|| {
-            errors::chunk_store(&format!("Chunk hash {hash:?} was not found"))
-        })?;
+        let chunk = chunk
+            .ok_or_else(|| errors::chunk_store(&format!("Chunk hash {hash:?} was not found")))?;
         bytes.extend_from_slice(chunk);
     }
     let module = Module::new(bytes);

@@ -1,8 +1,8 @@
 //! Starting, emptying and deleting canisters.
 
 use replica_state::{
-    CallContextId, CanisterChange, CanisterMessage, CanisterStatus, ChangeDetails,
-    ChangeOrigin, Input, LowMemoryHook,
+    CallContextId, CanisterChange, CanisterMessage, CanisterStatus, ChangeDetails, ChangeOrigin,
+    Input, LowMemoryHook,
 };
 use types::{CanisterId, Cycles, ErrorCode, UserError};
 

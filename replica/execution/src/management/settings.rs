@@ -23,10 +23,7 @@ const VIEWERS_MAX: usize = 10;
 const LOG_BYTES: std::ops::RangeInclusive<u128> = 4_096..=2_097_152;
 
 /// `update_settings`
-pub(super) fn update(
-    round: &mut Round<'_>,
-    call: &mut ManagementCall,
-) -> Result<Done, UserError> {
+pub(super) fn update(round: &mut Round<'_>, call: &mut ManagementCall) -> Result<Done, UserError> {
     let args: UpdateSettingsArgs = decode(&call.payload)?;
     call.check_version(round, args.sender_canister_version)?;
     let canister = find(round.state, args.canister_id)?;

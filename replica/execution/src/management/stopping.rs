@@ -70,10 +70,8 @@ pub(crate) fn time_out_stops(round: &mut Round<'_>, id: &CanisterId) {
     let CanisterStatus::Stopping { requests } = &mut canister.system.status else { return };
     let (late, waiting) = std::mem::take(requests).into_iter().partition(is_late);
     *requests = waiting;
-    let error = UserError::new(
-        ErrorCode::StopCanisterRequestTimeout,
-        "Stop canister request timed out",
-    );
+    let error =
+        UserError::new(ErrorCode::StopCanisterRequestTimeout, "Stop canister request timed out");
     answer_all(round, late, || CallOutcome::Failed(error.clone()));
 }
 

@@ -4,17 +4,17 @@
 
 use candid::{CandidType, DecoderConfig, Nat, Principal};
 use serde::Deserialize;
+use serde_bytes::ByteBuf;
 use types::{ErrorCode, UserError};
 
 pub(crate) use ic_management_canister_types::{
-    CanisterIdRecord, CanisterInfoArgs, CanisterInfoResult, CanisterInstallMode,
+    CanisterIdRecord, CanisterInfoArgs, CanisterInfoResult, CanisterInstallMode, CanisterLogFilter,
     CanisterLogRecord, CanisterMetadataArgs, CanisterMetadataResult, CanisterStatusType, Change,
     ChangeDetails, ChangeOrigin, ChunkHash, CodeDeploymentMode, CodeDeploymentRecord,
     ControllersChangeRecord, CreationRecord, EnvironmentVariable, FetchCanisterLogsArgs,
-    CanisterLogFilter, FetchCanisterLogsResult, FromCanisterRecord, FromUserRecord,
-    InstallChunkedCodeArgs, MemoryMetrics, ProvisionalTopUpCanisterArgs, QueryStats,
-    SubnetInfoArgs, SubnetInfoResult, UninstallCodeArgs, UploadChunkArgs,
-    WasmMemoryPersistence as Persistence,
+    FetchCanisterLogsResult, FromCanisterRecord, FromUserRecord, InstallChunkedCodeArgs,
+    MemoryMetrics, ProvisionalTopUpCanisterArgs, QueryStats, SubnetInfoArgs, SubnetInfoResult,
+    UninstallCodeArgs, UploadChunkArgs, WasmMemoryPersistence as Persistence,
 };
 
 /// Who may read something of a canister besides its controllers.
@@ -110,7 +110,7 @@ pub(crate) struct CanisterStatusResult {
     pub(crate) ready_for_migration: bool,
     pub(crate) version: u64,
     pub(crate) settings: DefiniteCanisterSettings,
-    pub(crate) module_hash: Option<serde_bytes::ByteBuf>,
+    pub(crate) module_hash: Option<ByteBuf>,
     pub(crate) memory_size: Nat,
     pub(crate) memory_metrics: MemoryMetrics,
     pub(crate) cycles: Nat,
@@ -132,10 +132,10 @@ pub(crate) struct ListCanistersResult {
     pub(crate) canisters: Vec<CanisterIdRange>,
 }
 
-/// What decoding may cost beyond the size of the message: a few bytes of Candid can ask for a
-/// vector of billions of empty values, and every node must give up at the same point.
+/// What decoding, and what skipping unknown fields, may cost beyond the size of the message: a few
+/// bytes of Candid can ask for a vector of billions of empty values, and every node must give up
+/// at the same point.
 const DECODING_QUOTA: usize = 2_000_000;
-/// What skipping unknown fields may cost.
 const SKIPPING_QUOTA: usize = 20_000;
 
 /// Reads the one argument of a management method.
@@ -146,7 +146,7 @@ pub(crate) fn decode<'a, T: CandidType + Deserialize<'a>>(arg: &'a [u8]) -> Resu
     let mut config = DecoderConfig::new();
     config
         .set_decoding_quota(DECODING_QUOTA + 4 * arg.len())
-        .set_skipping_quota(SKIPPING_QUOTA)
+        .set_skipping_quota(SKIPPING_QUOTA + 4 * arg.len())
         .set_full_error_message(false);
     candid::utils::decode_one_with_config(arg, &config).map_err(|error| {
         UserError::new(
@@ -166,8 +166,19 @@ pub(crate) fn encode_nothing() -> Vec<u8> {
     candid::encode_args(()).expect("nothing has an encoding")
 }
 
-/// The part of `install_chunked_code_args` that names the canister; the rest is skipped.
+/// The part of a method's argument that names the canister. The large blobs are named too: the
+/// decoder takes them as a whole, but would skip them byte by byte.
 #[derive(CandidType, Deserialize, Clone, Debug)]
-pub(crate) struct TargetRecord {
+pub(crate) struct AboutCanister {
+    pub(crate) canister_id: Principal,
+    arg: Option<ByteBuf>,
+    chunk: Option<ByteBuf>,
+    wasm_module: Option<ByteBuf>,
+}
+
+/// The same for `install_chunked_code`.
+#[derive(CandidType, Deserialize, Clone, Debug)]
+pub(crate) struct AboutTarget {
     pub(crate) target_canister: Principal,
+    arg: Option<ByteBuf>,
 }

@@ -178,8 +178,8 @@ fn conclude_failure(
     context: CallContextId,
     error: CanisterError,
 ) {
-    let outcome = is_stuck(round, &id, context)
-        .then(|| CallOutcome::Failed(error.into_user_error(id)));
+    let outcome =
+        is_stuck(round, &id, context).then(|| CallOutcome::Failed(error.into_user_error(id)));
     respond(round, id, context, outcome);
 }
 

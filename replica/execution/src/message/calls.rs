@@ -76,8 +76,7 @@ impl Executor {
     pub(crate) fn execute_request(&self, round: &mut Round<'_>, id: CanisterId, request: &Request) {
         let call = Call::from(request);
         if request.deadline.is_some_and(|deadline| deadline <= round.now) {
-            let error =
-                UserError::new(ErrorCode::DeadlineExpired, "Call deadline has expired.");
+            let error = UserError::new(ErrorCode::DeadlineExpired, "Call deadline has expired.");
             let outcome = CallOutcome::Failed(error);
             return round.answer(id, &call.origin, outcome, call.cycles);
         }
@@ -178,10 +177,7 @@ fn query_outcome(id: CanisterId, answer: Option<Answer>) -> CallOutcome {
 pub(crate) fn expired(ingress: &Ingress) -> CallOutcome {
     CallOutcome::Failed(UserError::new(
         ErrorCode::IngressMessageTimeout,
-        format!(
-            "Ingress message {} timed out waiting to start executing.",
-            ingress.message_id
-        ),
+        format!("Ingress message {} timed out waiting to start executing.", ingress.message_id),
     ))
 }
 

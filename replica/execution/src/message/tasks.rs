@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use replica_state::{
-    CallContext, CallOrigin, CanisterStatus, LowMemoryHook, SystemMethod, Task,
-};
+use replica_state::{CallContext, CallOrigin, CanisterStatus, LowMemoryHook, SystemMethod, Task};
 use types::{CanisterId, Cycles, MANAGEMENT_CANISTER};
 
 use super::{apply, pay_ahead, settle};
@@ -77,8 +75,7 @@ impl Executor {
         if task == Task::OnLowWasmMemory {
             canister.system.low_memory_hook = LowMemoryHook::Executed;
         }
-        let context =
-            CallContext::new(CallOrigin::SystemTask, export.into(), Cycles::ZERO, now);
+        let context = CallContext::new(CallOrigin::SystemTask, export.into(), Cycles::ZERO, now);
         let context = canister.system.calls.open(context);
         let Some(canister) = round.state.canister_arc(&id) else { return };
         let start = MessageStart {

@@ -13,6 +13,9 @@ use crate::sandbox::{ApiError, Guest};
 
 /// Bytes of a method's name.
 const METHOD_NAME_BYTES_MAX: u64 = 20_000;
+/// Bytes of all arguments that one message may send: they are kept in memory until delivered, and
+/// the queues alone would allow for gigabytes.
+const CALLS_BYTES_MAX: u64 = 256 << 20;
 /// What `ic0.call_perform` returns for a call that was not made: the number of `SYS_TRANSIENT`.
 const NOT_PERFORMED: u64 = 2;
 
@@ -42,10 +45,7 @@ impl MessageApi {
 
     fn builder(&mut self, function: Ic0) -> Result<&mut CallBuilder, ApiError> {
         self.call.as_mut().ok_or_else(|| {
-            violation(format!(
-                "ic0.{} called when no call is under construction.",
-                function.name()
-            ))
+            violation(format!("ic0.{} called when no call is under construction.", function.name()))
         })
     }
 
@@ -119,7 +119,8 @@ impl MessageApi {
         let most = self.subnet.config.limits.best_effort_timeout_seconds_max;
         let call = self.builder(Ic0::CallWithBestEffortResponse)?;
         if call.timeout_seconds.is_some() {
-            let text = "ic0_call_with_best_effort_response failed because a timeout is already set.";
+            let text =
+                "ic0_call_with_best_effort_response failed because a timeout is already set.";
             return Err(violation(text.into()));
         }
         call.timeout_seconds = Some(timeout_seconds.min(most));
@@ -155,6 +156,7 @@ impl MessageApi {
             self.effects.consumed = self.effects.consumed.plus(cost.request);
         }
         *self.calls_to.entry(call.callee).or_default() += 1;
+        self.calls_bytes += call.payload.len() as u64;
         let outgoing = self.outgoing(call, &cost);
         self.effects.calls.push(outgoing);
         Ok(0)
@@ -169,7 +171,8 @@ impl MessageApi {
         let limits = &self.subnet.config.limits;
         let system = &self.canister.system;
         let open = system.calls.callback_count() as u64 + self.effects.calls.len() as u64;
-        if open >= limits.callbacks_per_canister_max {
+        let bytes = self.calls_bytes + call.payload.len() as u64;
+        if open >= limits.callbacks_per_canister_max || bytes > CALLS_BYTES_MAX {
             return false;
         }
         if self.context.is_composite() {
@@ -183,8 +186,7 @@ impl MessageApi {
     fn outgoing(&self, call: CallBuilder, cost: &CallCost) -> OutgoingCall {
         let prepaid = |amount| if self.charges_calls() { amount } else { Cycles::ZERO };
         // Whole seconds, as deadlines have on the network.
-        let deadline =
-            |seconds| Time::from_secs(self.now.as_secs().saturating_add(seconds));
+        let deadline = |seconds| Time::from_secs(self.now.as_secs().saturating_add(seconds));
         OutgoingCall {
             callee: call.callee,
             method: call.method,

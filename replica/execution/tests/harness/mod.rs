@@ -11,8 +11,8 @@ use ic_management_canister_types as ic;
 use replica_execution::{Executor, IngressCall, QueryRequest, RoundInput, RoundOutcome};
 use replica_state::{Ingress, IngressStatus, ReplicatedState};
 use types::{
-    CanisterId, Fees, Height, Limits, MANAGEMENT_CANISTER, Member, MessageId, NodeId,
-    PrincipalId, Randomness, ReplicaVersion, SubnetConfig, SubnetId, SubnetType, Time, UserError,
+    CanisterId, Fees, Height, Limits, MANAGEMENT_CANISTER, Member, MessageId, NodeId, PrincipalId,
+    Randomness, ReplicaVersion, SubnetConfig, SubnetId, SubnetType, Time, UserError,
 };
 
 /// The controller of everything, unless a test says otherwise.
@@ -243,8 +243,7 @@ impl Subnet {
     /// A canister with the code of a text module.
     pub fn install_new(&mut self, wat: &str) -> CanisterId {
         let id = self.create();
-        self.install(id, ic::CanisterInstallMode::Install, &module(wat), b"")
-            .expect("it installs");
+        self.install(id, ic::CanisterInstallMode::Install, &module(wat), b"").expect("it installs");
         id
     }
 
