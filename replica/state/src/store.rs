@@ -31,6 +31,7 @@ mod segments;
 #[cfg(test)]
 mod tests;
 mod usage;
+mod writer;
 
 pub use artifacts::StoredCertification;
 pub use checkpoint::{Checkpoint, CheckpointSize};

@@ -53,6 +53,9 @@ pub(super) enum Durability {
     Buffered,
 }
 
+/// A key and its value.
+type KeyValue = (Vec<u8>, Vec<u8>);
+
 /// The database.
 pub(super) struct Database {
     db: DB,
@@ -153,7 +156,7 @@ impl Database {
         &self,
         column: Column,
         key: &[u8],
-    ) -> Result<Option<(Vec<u8>, Vec<u8>)>, StoreError> {
+    ) -> Result<Option<KeyValue>, StoreError> {
         let mode = IteratorMode::From(key, Direction::Reverse);
         let item = self.db.iterator_cf(self.handle(column), mode).next();
         let item = item.transpose().map_err(StoreError::database(&self.path))?;

@@ -1,0 +1,120 @@
+//! How the messages of a block enter the state.
+
+use bytes::Bytes;
+use replica_execution::Executor;
+use replica_ingress::effective_id::EffectiveId;
+use replica_ingress::{Included, decode_included};
+use replica_state::{Ingress, ReplicatedState, SenderInfo};
+use std::sync::Arc;
+use types::{CanisterId, MessageId, Time};
+
+/// What became of the messages of a block.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Inducted {
+    /// In a queue, or rejected at once: known to the ingress history.
+    pub entered: u64,
+    /// Known already.
+    pub known: u64,
+    /// Expired before the block's time.
+    pub expired: u64,
+    /// Turned away because the ingress history is full. They can be sent again.
+    pub no_room: u64,
+    /// Bytes that are no call.
+    pub malformed: u64,
+}
+
+impl Inducted {
+    fn skipped(&self) -> u64 {
+        self.known + self.expired + self.no_room + self.malformed
+    }
+}
+
+/// What one message came to.
+enum Fate {
+    Entered(MessageId),
+    Known,
+    Expired,
+    NoRoom,
+    Malformed,
+}
+
+/// Takes the messages of a block of this time into the state, in the block's order. Messages that
+/// cannot enter are skipped and counted, by the same rule on every node: a quorum let them into
+/// the block, so a node must not stop at them. Returns the calls that were rejected at once too.
+pub(crate) fn induct(
+    executor: &Executor,
+    state: &mut ReplicatedState,
+    messages: &[Bytes],
+    time: Time,
+) -> (Inducted, Vec<MessageId>) {
+    let (mut counts, mut rejected) = (Inducted::default(), Vec::new());
+    for message in messages {
+        match induct_one(executor, state, message, time) {
+            Fate::Entered(id) => {
+                counts.entered += 1;
+                let entry = state.ingress_history.get(&id);
+                if entry.is_some_and(|entry| entry.status.is_final()) {
+                    rejected.push(id);
+                }
+            }
+            Fate::Known => counts.known += 1,
+            Fate::Expired => counts.expired += 1,
+            Fate::NoRoom => counts.no_room += 1,
+            Fate::Malformed => counts.malformed += 1,
+        }
+    }
+    state.totals.skipped_ingress += counts.skipped();
+    (counts, rejected)
+}
+
+fn induct_one(
+    executor: &Executor,
+    state: &mut ReplicatedState,
+    message: &Bytes,
+    time: Time,
+) -> Fate {
+    let Ok(included) = decode_included(message) else { return Fate::Malformed };
+    let id = included.id;
+    if included.content.common.ingress_expiry < time {
+        return Fate::Expired;
+    }
+    // Before the question whether there is room: what is known takes none.
+    if state.ingress_history.get(&id).is_some() {
+        return Fate::Known;
+    }
+    let room = state.config.limits.ingress_history_count_max;
+    if state.ingress_history.len() as u64 >= room {
+        return Fate::NoRoom;
+    }
+    match executor.induct(state, ingress(included)) {
+        Ok(()) => Fate::Entered(id),
+        Err(_) => Fate::Known,
+    }
+}
+
+fn ingress(included: Included) -> Ingress {
+    let Included { id, content } = included;
+    let effective_canister = effective_canister(&EffectiveId::of_call(&content));
+    let sender_info = content
+        .sender_info
+        .map(|info| Arc::new(SenderInfo { info: info.info, signer: info.signer.0 }));
+    Ingress {
+        message_id: id,
+        sender: content.common.sender,
+        sender_info,
+        receiver: content.canister_id,
+        effective_canister,
+        method: content.method_name,
+        payload: content.arg,
+        expiry: content.common.ingress_expiry,
+    }
+}
+
+/// A management call whose argument names no canister enters all the same: the management
+/// canister rejects it, so that its sender learns why.
+fn effective_canister<E>(effective: &Result<EffectiveId, E>) -> Option<CanisterId> {
+    match effective {
+        Ok(EffectiveId::Canister(id)) => Some(*id),
+        Ok(EffectiveId::Any) | Err(_) => None,
+    }
+}
