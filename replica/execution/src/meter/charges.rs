@@ -209,11 +209,7 @@ impl<'a> Analysis<'a> {
                     self.begin_segment(end, false);
                 }
             }
-            Operator::Else => {
-                if !self.top().dead {
-                    self.begin_segment(end, false);
-                }
-            }
+            Operator::Else if !self.top().dead => self.begin_segment(end, false),
             Operator::End => self.leave(end),
             Operator::BrIf { relative_depth } if current.is_some() => {
                 self.jump(*relative_depth);

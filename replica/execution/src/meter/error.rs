@@ -110,6 +110,12 @@ pub enum ModuleError {
         /// Index of the segment.
         index: usize,
     },
+    /// An active element segment that does not fit.
+    #[error("element segment {index} does not fit into the initial table")]
+    ElementsOutOfBounds {
+        /// Index of the segment.
+        index: usize,
+    },
     /// The machine could not compile the module.
     #[error("the module could not be compiled: {0}")]
     Compile(String),

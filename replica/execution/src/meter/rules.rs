@@ -28,6 +28,7 @@ pub(super) fn check(scan: &Scan<'_>, limits: &Limits) -> Result<Checked, ModuleE
         check_import(import, scan)?;
     }
     check_globals(scan)?;
+    scan.check_elements()?;
     let methods = methods(scan, limits)?;
     let metadata = metadata(scan, limits)?;
     let info = ModuleInfo {

@@ -3,10 +3,11 @@
 
 use std::ops::Range;
 
-use replica_state::{GlobalValue, Memory, WASM_PAGE_BYTES};
+use replica_state::{GlobalValue, Memory, PageMap, WASM_PAGE_BYTES};
 use wasmparser::{
-    CompositeInnerType, DataKind, Export, ExternalKind, FuncType, FunctionBody, GlobalType,
-    MemoryType, Parser, Payload, TableType, TypeRef, Validator, WasmFeatures,
+    CompositeInnerType, ConstExpr, DataKind, ElementItems, ElementKind, Export, ExternalKind,
+    FuncType, FunctionBody, GlobalType, MemoryType, Parser, Payload, TableType, TypeRef, Validator,
+    WasmFeatures,
 };
 
 use super::{ModuleError, Width, constant};
@@ -39,6 +40,7 @@ pub(super) struct Scan<'a> {
     pub globals: Vec<(GlobalType, Option<GlobalValue>)>,
     pub exports: Vec<Export<'a>>,
     pub start: Option<u32>,
+    pub elements: Vec<wasmparser::Element<'a>>,
     pub code_bytes: u64,
     pub bodies: Vec<FunctionBody<'a>>,
     pub data: Vec<wasmparser::Data<'a>>,
@@ -93,6 +95,11 @@ impl<'a> Scan<'a> {
             Payload::ExportSection(reader) => {
                 for export in reader {
                     self.exports.push(export?);
+                }
+            }
+            Payload::ElementSection(reader) => {
+                for element in reader {
+                    self.elements.push(element?);
                 }
             }
             Payload::StartSection { func, .. } => self.start = Some(func),
@@ -177,22 +184,45 @@ impl<'a> Scan<'a> {
 
     /// The memory with the active data segments in place.
     pub fn initial_heap(&self) -> Result<Memory, ModuleError> {
-        let mut heap = Memory::default();
-        heap.size = self.memory.map_or(0, |memory| memory.initial);
+        let size = self.memory.map_or(0, |memory| memory.initial);
+        let mut pages = PageMap::new();
         for (index, segment) in self.data.iter().enumerate() {
             if let DataKind::Active { offset_expr, .. } = &segment.kind {
-                let offset = match constant::evaluate(offset_expr)? {
-                    GlobalValue::I32(offset) => u64::from(offset.cast_unsigned()),
-                    GlobalValue::I64(offset) => offset.cast_unsigned(),
-                    _ => return Err(ModuleError::ConstantExpression),
-                };
+                let offset = offset(offset_expr)?;
                 let end = offset.checked_add(segment.data.len() as u64);
-                if end.is_none_or(|end| end > heap.size.saturating_mul(WASM_PAGE_BYTES)) {
+                if end.is_none_or(|end| end > size.saturating_mul(WASM_PAGE_BYTES)) {
                     return Err(ModuleError::DataOutOfBounds { index });
                 }
-                heap.pages.write(offset, segment.data);
+                pages.write(offset, segment.data);
             }
         }
-        Ok(heap)
+        Ok(Memory { pages, size })
+    }
+
+    /// Whether the active element segments fit into their tables. Instances are made from them for
+    /// each message, so this must be known before.
+    pub fn check_elements(&self) -> Result<(), ModuleError> {
+        for (index, segment) in self.elements.iter().enumerate() {
+            let ElementKind::Active { table_index, offset_expr } = &segment.kind else { continue };
+            let count = match &segment.items {
+                ElementItems::Functions(items) => items.count(),
+                ElementItems::Expressions(_, items) => items.count(),
+            };
+            let table = &self.tables[table_index.unwrap_or(0) as usize];
+            let end = offset(offset_expr)?.checked_add(u64::from(count));
+            if end.is_none_or(|end| end > table.initial) {
+                return Err(ModuleError::ElementsOutOfBounds { index });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The value of an offset, which is unsigned.
+fn offset(expression: &ConstExpr<'_>) -> Result<u64, ModuleError> {
+    match constant::evaluate(expression)? {
+        GlobalValue::I32(offset) => Ok(u64::from(offset.cast_unsigned())),
+        GlobalValue::I64(offset) => Ok(offset.cast_unsigned()),
+        _ => Err(ModuleError::ConstantExpression),
     }
 }

@@ -174,6 +174,15 @@ fn data_is_placed_and_must_fit() {
 }
 
 #[test]
+fn elements_must_fit() {
+    let outside = ModuleError::ElementsOutOfBounds { index: 1 };
+    check("(table 2 funcref) (elem func 0) (elem (i32.const 2) 0) (func)", outside.clone());
+    check("(table i64 2 funcref) (elem func 0) (elem (i64.const -1) 0) (func)", outside);
+    let text = "(module (table 2 funcref) (elem (i32.const 1) funcref (ref.func 0)) (func))";
+    prepare_text(text).unwrap();
+}
+
+#[test]
 fn results_are_valid_modules() {
     let text = r#"(module
         (type $pair (func (result i32 i64)))

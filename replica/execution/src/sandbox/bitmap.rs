@@ -61,11 +61,10 @@ impl Bitmap {
     /// All numbers in the set, in order.
     pub fn iter(&self) -> impl Iterator<Item = usize> {
         let (leaves, summary) = self.words().split_at(self.leaves);
-        let full = bits(summary).flat_map(|leaf| {
+        bits(summary).flat_map(|leaf| {
             let word = leaves[leaf].load(Relaxed);
             bits_of(word).map(move |bit| leaf * 64 + bit)
-        });
-        full
+        })
     }
 }
 
