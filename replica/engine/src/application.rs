@@ -56,6 +56,13 @@ pub trait Application: Send + 'static {
 
     /// Called every [`TICK_MS`].
     fn tick(&mut self, now: Time) -> Vec<Effect>;
+
+    /// Whether it takes the next final block now. While it does not, the engine holds the block
+    /// back and asks again after each other call, so that a node that was away does not have all
+    /// that it missed in memory at once.
+    fn takes_block(&self) -> bool {
+        true
+    }
 }
 
 /// Where in the chain a block is to stand.

@@ -290,7 +290,6 @@ impl Ceremony {
         Ok(collected)
     }
 
-    #[expect(clippy::type_complexity, reason = "the third part is named by the crate below only")]
     fn check_log(
         &self,
         bytes: &[u8],

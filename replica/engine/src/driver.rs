@@ -16,23 +16,22 @@ use commonware_macros::select;
 use commonware_p2p::{Receiver, Recipients, Sender};
 use commonware_runtime::{Clock, IoBuf};
 use commonware_utils::{
-    Acknowledgement as _,
-    acknowledgement::Exact,
-    channel::{mpsc, oneshot},
-    futures::OptionFuture,
+    Acknowledgement as _, acknowledgement::Exact, channel::mpsc, futures::OptionFuture,
 };
 use futures::future::BoxFuture;
 use types::{Height, NodeId, Time};
 
-use crate::application::{
-    BLOCK_BYTES_MAX, Effect, MESSAGE_BYTES_MAX, Proposal, ProposalContext, TICK_MS, Verdict,
-};
+use crate::application::{Effect, MESSAGE_BYTES_MAX, TICK_MS};
 use crate::block::OrderedBlock;
-use crate::bridge::{Place, Request};
+use crate::bridge::Request;
 use crate::erased::ErasedApplication;
 use crate::identity::Committee;
 use crate::tuning::PRUNE_STEP;
 use crate::wiring::Scheme;
+
+mod asking;
+
+use asking::{PendingCheck, PendingProposal};
 
 /// The archive of final blocks.
 pub(crate) type Archive = Mailbox<Scheme, Standard<OrderedBlock>>;
@@ -68,19 +67,6 @@ pub(crate) trait DeliveryObserver: Send {
     fn delivered(&mut self, height: Height, digest: [u8; 32], now: Time);
     /// The application will never need this height again.
     fn durable(&mut self, height: Height);
-}
-
-struct PendingProposal {
-    place: Place,
-    /// When to ask again without being woken.
-    ask_at: Time,
-    reply: oneshot::Sender<Digested<OrderedBlock>>,
-}
-
-struct PendingCheck {
-    place: Place,
-    block: Digested<OrderedBlock>,
-    reply: oneshot::Sender<bool>,
 }
 
 pub(crate) struct Driver<E, S, R> {
@@ -137,6 +123,8 @@ where
     /// Waits for one thing, handles it and then answers what can be answered.
     async fn turn(&mut self) -> Result<(), DriverEnd> {
         self.start_replay();
+        // A wall clock can be set back; the ticks must not wait until it has caught up.
+        self.next_tick = self.next_tick.min(self.now().plus_ms(TICK_MS));
         let alarm = self.parts.clock.sleep_until(system_time(self.next_alarm()));
         select! {
             request = self.parts.requests.recv() => {
@@ -174,7 +162,7 @@ where
     }
 
     fn start_replay(&mut self) {
-        if self.replaying() && self.replay.is_none() {
+        if self.replaying() && self.replay.is_none() && self.application.takes_block() {
             let (archive, height) = (self.parts.archive.clone(), self.delivered() + 1);
             let read: BoxFuture<'static, _> =
                 Box::pin(async move { archive.get_block(BlockHeight::new(height)).await });
@@ -244,7 +232,7 @@ where
 
     /// Hands over the blocks that come next; those of an earlier life come from the archive first.
     fn deliver_waiting(&mut self) -> Result<(), DriverEnd> {
-        while !self.replaying() {
+        while !self.replaying() && self.application.takes_block() {
             let Some((block, done)) = self.finals.pop_front() else {
                 return Ok(());
             };
@@ -326,104 +314,6 @@ where
             self.parts.archive.prune(BlockHeight::new(lowest));
         }
     }
-
-    /// Asks the application about what is pending, where its answer may have changed.
-    fn answer(&mut self) -> Result<(), DriverEnd> {
-        if self.replaying() {
-            return Ok(());
-        }
-        let now = self.now();
-        let woken = std::mem::take(&mut self.woken);
-        if woken {
-            self.answer_checks(now);
-        }
-        self.answer_proposals(now, woken)
-    }
-
-    fn answer_checks(&mut self, now: Time) {
-        for check in std::mem::take(&mut self.checks) {
-            if check.reply.is_closed() {
-                continue;
-            }
-            let verdict = match self.context(&check.place) {
-                Some(ctx) => self.application.validate(&ctx, &check.block.inner().payload, now),
-                None => Verdict::Pending,
-            };
-            match verdict {
-                Verdict::Valid => {
-                    let _gone = check.reply.send(true);
-                }
-                Verdict::Invalid(reason) => {
-                    let (height, view) = (check.block.height(), check.place.view);
-                    log::warn!("block {height} of view {view} is invalid: {reason}");
-                    let _gone = check.reply.send(false);
-                }
-                Verdict::Pending => self.checks.push(check),
-            }
-        }
-    }
-
-    fn answer_proposals(&mut self, now: Time, woken: bool) -> Result<(), DriverEnd> {
-        for mut pending in std::mem::take(&mut self.proposals) {
-            if pending.reply.is_closed() {
-                continue;
-            }
-            if !woken && now < pending.ask_at {
-                self.proposals.push(pending);
-                continue;
-            }
-            let proposal = match self.context(&pending.place) {
-                Some(ctx) => self.application.propose(&ctx, now),
-                None => Proposal::WaitUntil(now.plus_ms(TICK_MS)),
-            };
-            match proposal {
-                Proposal::Block(payload) => {
-                    let block = make_block(&pending.place, payload)?;
-                    let _gone = pending.reply.send(block);
-                }
-                Proposal::WaitUntil(at) => {
-                    // A time in the past would make this loop spin.
-                    pending.ask_at = at.max(now.plus_ms(1));
-                    self.proposals.push(pending);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The place of a block in our terms; none if the chain has passed it already.
-    fn context(&self, place: &Place) -> Option<ProposalContext> {
-        let delivered = self.delivered();
-        let parent = place.parents.first()?;
-        let parent_height = parent.height().get();
-        if parent_height < delivered {
-            return None;
-        }
-        let pending = place.parents[1..].iter().filter(|block| block.height().get() > delivered);
-        Some(ProposalContext {
-            height: Height(parent_height + 1),
-            view: place.view,
-            leader: self.parts.committee.node(&place.leader)?,
-            parent_height: Height(parent_height),
-            parent_digest: parent.digest().0,
-            parent: parent.inner().payload.clone(),
-            ancestors: pending.rev().map(|b| b.inner().to_ancestor(b.digest())).collect(),
-        })
-    }
-}
-
-/// Puts a payload on top of its parent.
-fn make_block(place: &Place, payload: Bytes) -> Result<Digested<OrderedBlock>, DriverEnd> {
-    if payload.len() > BLOCK_BYTES_MAX {
-        let size = payload.len();
-        let reason = format!("proposed a block of {size} bytes; the limit is {BLOCK_BYTES_MAX}");
-        return Err(DriverEnd::Halted(reason));
-    }
-    let parent = place.parents.first().ok_or(DriverEnd::Disconnected("consensus"))?;
-    let height = parent.height().get() + 1;
-    let block = OrderedBlock { parent: parent.digest(), height, payload };
-    let digest = block.digest();
-    Ok(Digested::precomputed(block, digest))
 }
 
 /// Our time from the runtime's. A clock before 1970 is read as 1970.

@@ -32,6 +32,8 @@ pub trait ErasedApplication: Send + sealed::Sealed {
     fn receive(&mut self, from: NodeId, message: Bytes, now: Time) -> Vec<Effect>;
     /// See [`Application::tick`].
     fn tick(&mut self, now: Time) -> Vec<Effect>;
+    /// See [`Application::takes_block`].
+    fn takes_block(&self) -> bool;
 }
 
 mod sealed {
@@ -81,6 +83,10 @@ impl<A: Application> ErasedApplication for Erased<A> {
 
     fn tick(&mut self, now: Time) -> Vec<Effect> {
         self.application.tick(now)
+    }
+
+    fn takes_block(&self) -> bool {
+        self.application.takes_block()
     }
 }
 
@@ -204,5 +210,61 @@ impl<E> Queue<E> {
         state.closed = true;
         state.events.clear();
         state.poke = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    fn bound_queue() -> (Injector<usize>, Arc<AtomicUsize>) {
+        let injector = Injector { queue: Arc::new(Queue::default()) };
+        let pokes = Arc::new(AtomicUsize::new(0));
+        let count = pokes.clone();
+        injector.queue.bind(Box::new(move || {
+            count.fetch_add(1, Ordering::Relaxed);
+        }));
+        (injector, pokes)
+    }
+
+    #[test]
+    fn the_outside_is_bounded_and_inner_producers_are_not() {
+        let (injector, _) = bound_queue();
+        for event in 0..EVENTS_QUEUED_MAX {
+            injector.try_inject(event).unwrap();
+        }
+        assert_eq!(injector.try_inject(0), Err(InjectError::Full));
+        injector.inject(0).unwrap();
+        injector.queue.close();
+        assert_eq!(injector.inject(0), Err(InjectError::Stopped));
+    }
+
+    #[test]
+    fn one_poke_covers_all_events_until_they_are_drained() {
+        let (injector, pokes) = bound_queue();
+        (0..EVENTS_PER_TURN + 1).for_each(|event| injector.inject(event).unwrap());
+        assert_eq!(pokes.load(Ordering::Relaxed), 1);
+
+        let (first, more) = injector.queue.take(EVENTS_PER_TURN);
+        assert_eq!((first.len(), first[0], more), (EVENTS_PER_TURN, 0, true));
+        let (rest, more) = injector.queue.take(EVENTS_PER_TURN);
+        assert_eq!((rest, more), (vec![EVENTS_PER_TURN], false));
+
+        injector.inject(1).unwrap();
+        assert_eq!(pokes.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn events_before_the_start_are_not_forgotten() {
+        let injector = Injector { queue: Arc::new(Queue::default()) };
+        injector.inject(7).unwrap();
+        let pokes = Arc::new(AtomicUsize::new(0));
+        let count = pokes.clone();
+        injector.queue.bind(Box::new(move || {
+            count.fetch_add(1, Ordering::Relaxed);
+        }));
+        assert_eq!(pokes.load(Ordering::Relaxed), 1);
     }
 }

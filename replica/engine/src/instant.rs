@@ -5,6 +5,8 @@
 //! own block is also given to [`validate`](crate::Application::validate), so that a test sees a
 //! proposal that the other nodes would refuse.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 use commonware_cryptography::{Digestible as _, sha256::Digest};
 use thiserror::Error;
@@ -70,6 +72,8 @@ pub struct Instant {
     sent: Vec<Sent>,
     durable: Height,
     history: Vec<FinalizedBlock>,
+    /// Blocks of before a restart that the application has not taken yet.
+    backlog: VecDeque<FinalizedBlock>,
 }
 
 impl Instant {
@@ -88,6 +92,7 @@ impl Instant {
             sent: Vec::new(),
             durable: Height(0),
             history: Vec::new(),
+            backlog: VecDeque::new(),
         }
     }
 
@@ -102,7 +107,7 @@ impl Instant {
     }
 
     /// Replaces the application by one whose state stands at `resume_after`, as after a restart:
-    /// the blocks above it are handed over again.
+    /// the blocks above it are handed over again, as fast as it takes them.
     pub fn restart(
         &mut self,
         application: Box<dyn ErasedApplication>,
@@ -113,7 +118,14 @@ impl Instant {
         self.candidate = None;
         self.ask_at = Time(0);
         let above = self.history.iter().filter(|block| block.height > resume_after);
-        for block in above.cloned().collect::<Vec<_>>() {
+        self.backlog = above.cloned().collect();
+        self.hand_over(now)
+    }
+
+    fn hand_over(&mut self, now: Time) -> Result<(), InstantError> {
+        while self.application.takes_block()
+            && let Some(block) = self.backlog.pop_front()
+        {
             let effects = self.application.finalized(block, now);
             self.perform(effects)?;
         }
@@ -135,13 +147,15 @@ impl Instant {
             let effects = self.application.tick(now);
             self.perform(effects)?;
         }
-        let finalized = self.order(now)?;
-        let busy = more || finalized.is_some();
-        Ok(Stepped {
-            finalized,
-            sent: std::mem::take(&mut self.sent),
-            next: if busy { now } else { self.next_tick.min(self.ask_at) },
-        })
+        self.hand_over(now)?;
+        let ready = self.backlog.is_empty() && self.application.takes_block();
+        let finalized = if ready { self.order(now)? } else { None };
+        let next = match ready {
+            _ if more || finalized.is_some() => now,
+            true => self.next_tick.min(self.ask_at.max(now)),
+            false => self.next_tick,
+        };
+        Ok(Stepped { finalized, sent: std::mem::take(&mut self.sent), next })
     }
 
     fn order(&mut self, now: Time) -> Result<Option<FinalizedBlock>, InstantError> {

@@ -38,8 +38,10 @@ const CLOCK_SKEW: Duration = Duration::from_secs(5);
 const HANDSHAKE_AGE_MAX: Duration = Duration::from_secs(10);
 /// How long a member that broke the protocol is shut out.
 const BLOCK_DURATION: Duration = Duration::from_secs(60 * 60);
-/// How soon a lost connection is tried again, so that a restarted member is back at once.
+/// How soon one lost connection is tried again, so that a restarted member is back at once.
 const RECONNECT: Duration = Duration::from_millis(250);
+/// Time between two attempts to reach any of the members that are away.
+const DIAL: Duration = Duration::from_millis(100);
 
 /// Why an engine ended by itself.
 #[derive(Debug, Error)]
@@ -241,7 +243,7 @@ fn network_config(config: &EngineConfig, committee: &Committee) -> lookup::Confi
         allowed_handshake_rate_per_ip: Quota::per_second(NZU32!(64)),
         allowed_handshake_rate_per_subnet: Quota::per_second(NZU32!(256)),
         ping_frequency: Duration::from_secs(5),
-        dial_frequency: RECONNECT,
+        dial_frequency: DIAL,
         // The membership does not change within the life of an engine.
         tracked_peer_sets: NZUsize!(1),
         block_duration: BLOCK_DURATION,

@@ -54,7 +54,8 @@ impl Timeouts {
 }
 
 /// Views below the finalized tip whose votes and blocks are still at hand for members slightly
-/// behind; those further behind use the archive of final blocks.
+/// behind; those further behind use the archive of final blocks. The vote journal keeps an open
+/// file for each of these views.
 pub(crate) const VIEW_RETENTION: ViewDelta = ViewDelta::new(64);
 
 /// Queued messages inside one of the engine's actors before its overflow rule applies. Some hundred

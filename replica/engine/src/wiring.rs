@@ -207,6 +207,10 @@ where
     let archived = floor.processed().map_or(0, |processed: Processed| processed.height().get());
 
     let delivered = Arc::new(AtomicU64::new(node.resume_after.0));
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "each producer bounds itself, see `Bridge`, and a report of the archive cannot wait"
+    )]
     let (requests, inbox) = mpsc::unbounded_channel();
     let bridge = Bridge::new(requests.clone(), delivered.clone());
     application.bind(Box::new(move || {

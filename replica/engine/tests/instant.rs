@@ -69,12 +69,22 @@ fn sends_halts_and_restarts() {
     drive(&mut chain, 500);
 
     let again = Shared::default();
-    let (application, fresh) = erase(Recorder::new(again.clone(), Height(2), IDLE_MS));
-    chain.restart(application, Height(2), START).unwrap();
+    let mut slow = Recorder::new(again.clone(), Height(2), IDLE_MS);
+    slow.blocks_per_tick = 1;
+    let (application, fresh) = erase(slow);
+    let later = START.plus_ms(1_000);
+    chain.restart(application, Height(2), later).unwrap();
+    let stepped = chain.step(later).unwrap();
+    assert_eq!((stepped.finalized, stepped.next), (None, later.plus_ms(TICK_MS)));
+    assert_eq!(again.read(|record| record.height()), Height(3));
+    let mut now = stepped.next;
+    while again.read(|record| record.height()) < chain.height() {
+        now = chain.step(now).unwrap().next.max(now);
+    }
     let blocks = record.read(|record| record.blocks[2..].to_vec());
-    assert_eq!(again.read(|record| record.blocks.clone()), blocks);
+    assert_eq!(again.read(|record| record.blocks[..blocks.len()].to_vec()), blocks);
     assert!(injector.inject(Event::Panic).is_err());
 
     fresh.inject(Event::Halt("enough".into())).unwrap();
-    assert_eq!(chain.step(START), Err(InstantError::Halted("enough".into())));
+    assert_eq!(chain.step(now), Err(InstantError::Halted("enough".into())));
 }

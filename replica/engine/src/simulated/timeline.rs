@@ -115,7 +115,7 @@ impl Timeline {
     }
 
     fn quality_at(&self, at_ms: u64) -> LinkQuality {
-        let qualities = self.faults.iter().filter_map(|fault| match fault {
+        let last = self.faults.iter().rev().find_map(|fault| match fault {
             Fault::Links { from_ms, until_ms, quality }
                 if (*from_ms..*until_ms).contains(&at_ms) =>
             {
@@ -123,7 +123,7 @@ impl Timeline {
             }
             _ => None,
         });
-        qualities.last().unwrap_or(self.link)
+        last.unwrap_or(self.link)
     }
 
     fn connected(&self, from: usize, to: usize, at_ms: u64) -> bool {

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part of this file")]
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,8 @@ pub struct Record {
     /// The highest view it was asked about, with the height in that view.
     pub view: (u64, Height),
     pub validated: usize,
+    /// The last bytes of the blocks it was asked to vote for.
+    pub marks: BTreeSet<u8>,
 }
 
 /// A record that a test can wait on.
@@ -69,8 +71,11 @@ pub struct Recorder {
     pub idle_ms: u64,
     /// Report blocks as durable at once.
     pub durable: bool,
-    /// Told apart two lives of one node, so that a node that plays double proposes two blocks.
+    /// Ends the blocks of this node, so that the two engines of one that plays double differ.
     pub mark: u8,
+    /// Takes only so many blocks between two ticks.
+    pub blocks_per_tick: u32,
+    budget: u32,
     waiting: VecDeque<Bytes>,
     last: Time,
     delivered: Height,
@@ -83,6 +88,8 @@ impl Recorder {
             idle_ms,
             durable: false,
             mark: 0,
+            blocks_per_tick: u32::MAX,
+            budget: 0,
             waiting: VecDeque::new(),
             last: Time(0),
             delivered: resume_after,
@@ -120,12 +127,16 @@ impl Application for Recorder {
 
     fn validate(&mut self, ctx: &ProposalContext, block: &[u8], _now: Time) -> Verdict {
         self.check_place(ctx);
-        self.record.write(|record| record.validated += 1);
+        self.record.write(|record| {
+            record.validated += 1;
+            record.marks.extend(block.last());
+        });
         if block.is_empty() { Verdict::Invalid("empty".into()) } else { Verdict::Valid }
     }
 
     fn finalized(&mut self, block: FinalizedBlock, now: Time) -> Vec<Effect> {
         assert_eq!(block.height, self.delivered.next(), "delivery has a gap");
+        self.budget = self.budget.checked_sub(1).expect("a block came that was not taken");
         self.delivered = block.height;
         self.last = now;
         self.waiting.retain(|payload| *payload != block.payload);
@@ -152,6 +163,11 @@ impl Application for Recorder {
     }
 
     fn tick(&mut self, _now: Time) -> Vec<Effect> {
+        self.budget = self.blocks_per_tick;
         Vec::new()
+    }
+
+    fn takes_block(&self) -> bool {
+        self.budget > 0
     }
 }
