@@ -114,7 +114,7 @@ fn json(mut command: Command, dir: &Path) -> Value {
         .unwrap_or_else(|error| panic!("{command:?} printed no JSON: {error}"))
 }
 
-/// The last lines of every log below a network's directory.
+/// The last lines of every node's log, without the steps of the ordering engine.
 fn log_ends(dir: &Path) -> String {
     const LINES: usize = 30;
     let mut logs = Vec::new();
@@ -123,7 +123,8 @@ fn log_ends(dir: &Path) -> String {
     for log in logs {
         let content = std::fs::read(&log).unwrap_or_default();
         let content = String::from_utf8_lossy(&content);
-        let lines: Vec<&str> = content.lines().collect();
+        let lines: Vec<&str> =
+            content.lines().filter(|line| !line.contains("tracing::span")).collect();
         let end = lines[lines.len().saturating_sub(LINES)..].join("\n");
         ends.push_str(&format!("--- end of {}\n{end}\n", log.display()));
     }
@@ -135,7 +136,7 @@ fn find_logs(dir: &Path, logs: &mut Vec<PathBuf>) {
         let path = entry.path();
         if path.is_dir() {
             find_logs(&path, logs);
-        } else if path.extension().is_some_and(|extension| extension == "log") {
+        } else if path.file_name().is_some_and(|name| name == "log") {
             logs.push(path);
         }
     }

@@ -13,9 +13,12 @@ pub fn run(script: &str, network: &LocalNetwork, output: &Path) {
     // An ES module finds packages by the folder it lies in, so all are copied beside the packages.
     let folder =
         tempfile::Builder::new().prefix("plinth-node-").tempdir().expect("a temporary folder");
-    let copy = folder.path().join(script);
-    std::fs::copy(source("system-tests/clients").join(script), &copy)
-        .expect("the script is part of the clone");
+    for entry in std::fs::read_dir(source("system-tests/clients")).expect("it is part of the clone")
+    {
+        let file = entry.expect("the clone can be read");
+        std::fs::copy(file.path(), folder.path().join(file.file_name()))
+            .expect("the temporary folder can be written");
+    }
     std::os::unix::fs::symlink(node_modules(), folder.path().join("node_modules"))
         .expect("the temporary folder can be written");
     let result = Command::new("node")
