@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::prctl;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::{Pid, getpid, getppid, setsid};
 use orchestrator::{Status, read_status};
 
@@ -53,10 +53,13 @@ pub fn start(
         .stdout(second)
         .stderr(log);
     let parent = getpid();
-    // SAFETY: between fork and exec the closure makes at most three system calls (setsid, prctl,
-    // getppid), all async-signal-safe; it allocates nothing and takes no lock.
+    // SAFETY: between fork and exec the closure makes at most four system calls (sigprocmask,
+    // setsid, prctl, getppid), all async-signal-safe; it allocates nothing and takes no lock.
     unsafe {
         command.pre_exec(move || {
+            // `plinth` blocks the signals that it waits for; a child would inherit that and never
+            // hear that it is to stop.
+            SigSet::empty().thread_set_mask()?;
             // Its own session: Ctrl-C in the terminal reaches `plinth` alone, which stops the
             // nodes in good order.
             setsid()?;

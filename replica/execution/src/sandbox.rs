@@ -39,4 +39,5 @@ pub use engine::{CompiledModule, Engine, EngineError};
 pub use execute::Keep;
 pub use outcome::{Changes, Entry, Execution, Outcome, Trap};
 pub use resident::ResidentMemories;
+pub(crate) use stack::on_large_stack;
 pub use stack::{THREAD_STACK_BYTES, spawn};

@@ -15,6 +15,7 @@ use replica_state::{CanisterMessage, Input, ReplicatedState};
 use types::{CanisterId, Height, Randomness, Time};
 
 use crate::round::{Round, RoundCounters, RoundOutcome};
+use crate::sandbox::on_large_stack;
 use crate::subnet::Subnet;
 use crate::{Executor, charges, management, message};
 
@@ -37,7 +38,17 @@ impl Executor {
     /// gets the height, time and randomness of the round.
     ///
     /// Ingress enters the queues before, by [`Executor::induct`].
+    ///
+    /// # Panics
+    /// When the system has no thread left with a stack large enough for canister code; a thread
+    /// made by [`crate::sandbox::spawn`] needs no other.
     pub fn execute_round(&self, state: &mut ReplicatedState, input: RoundInput) -> RoundOutcome {
+        // Once for the whole round, not for each message.
+        on_large_stack(|| self.execute_round_here(state, input))
+            .expect("a round needs a thread with a large stack")
+    }
+
+    fn execute_round_here(&self, state: &mut ReplicatedState, input: RoundInput) -> RoundOutcome {
         let before = state.time;
         state.height = input.height;
         state.time = input.time;

@@ -304,7 +304,7 @@ fn settings_change_and_are_checked() {
     assert_eq!(status.settings.compute_allocation, 3u64);
     assert_eq!(status.settings.memory_allocation, 1u64 << 30);
     assert_eq!(status.settings.freezing_threshold, 1_000u64);
-    assert_eq!(status.settings.environment_variables, [variable.clone()]);
+    assert_eq!(status.settings.environment_variables, std::slice::from_ref(&variable));
     assert_eq!(status.settings.log_visibility, ic::LogVisibility::Public);
     assert_eq!(status.settings.controllers.len(), 2);
 

@@ -56,7 +56,7 @@ pub struct Store {
     database: Database,
     inner: Mutex<Inner>,
     #[cfg(test)]
-    at_step: Mutex<Option<Box<dyn FnMut(Step) + Send>>>,
+    at_step: Mutex<Option<Watch>>,
 }
 
 /// What the writer of checkpoints remembers between two of them.
@@ -68,6 +68,10 @@ struct Inner {
     overlays: Overlays,
     next_file: u64,
 }
+
+/// What a test does at each step of a checkpoint.
+#[cfg(test)]
+type Watch = Box<dyn FnMut(Step) + Send>;
 
 /// The moments of a checkpoint at which a crash leaves something different behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

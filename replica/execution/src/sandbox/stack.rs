@@ -32,7 +32,7 @@ fn builder(name: &str) -> std::thread::Builder {
 
 /// Runs on this thread if its stack has enough room, else on a new one, which costs some tens of
 /// microseconds.
-pub(super) fn on_large_stack<R: Send>(run: impl FnOnce() -> R + Send) -> std::io::Result<R> {
+pub(crate) fn on_large_stack<R: Send>(run: impl FnOnce() -> R + Send) -> std::io::Result<R> {
     if room() >= WASM_STACK_BYTES + HOST_STACK_BYTES {
         return Ok(run());
     }

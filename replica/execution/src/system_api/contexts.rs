@@ -23,6 +23,7 @@ pub enum Context {
     /// `NRQ`: a query method, on one node.
     Query,
     /// `TQ`: the transform of an HTTP outcall.
+    #[expect(dead_code, reason = "the table has the column; outcalls are a later part")]
     Transform,
     /// `CQ`: a composite query method.
     CompositeQuery,

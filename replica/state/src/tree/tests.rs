@@ -9,7 +9,7 @@ use replica_crypto::hash_tree::Lookup;
 use types::{ErrorCode, PrincipalId, Time, UserError};
 
 fn install(canister: &mut CanisterState, code: u8) {
-    let metadata = Metadata { public: code % 2 == 0, content: Bytes::from(vec![code; 3]) };
+    let metadata = Metadata { public: code.is_multiple_of(2), content: Bytes::from(vec![code; 3]) };
     let name = format!("section-{}", code % 3);
     let info = ModuleInfo { metadata: [(name, metadata)].into(), ..ModuleInfo::default() };
     canister.execution = Some(ExecutionState {
