@@ -1,21 +1,20 @@
 //! The `icp` client as a user runs it, in a project of its own.
 
 use crate::provided::{canisters, node_modules, source};
-use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 /// A copy of the project in `examples/`, with a home of its own, so that nothing of the user's is touched.
 pub struct Project {
     folder: TempDir,
-    environment: &'static str,
-    variables: Vec<(&'static str, PathBuf)>,
 }
 
+/// The environment of the project: a network that runs already.
+const ENVIRONMENT: &str = "plinth";
+
 impl Project {
-    /// The example project for one of its environments: `plinth` (a network that runs already, at
-    /// `endpoint`) or `local` (one that `icp` manages, on `port`).
-    pub fn new(environment: &'static str, port: u16) -> Self {
+    /// The example project for the network whose endpoint has this port.
+    pub fn new(port: u16) -> Self {
         let folder =
             tempfile::Builder::new().prefix("plinth-icp-").tempdir().expect("a temporary folder");
         let path = source("examples/icp.yaml");
@@ -26,25 +25,12 @@ impl Project {
             replace(&yaml, "cargo xtask canisters --copy rust-counter", &copy("rust-counter"));
         let yaml =
             replace(&yaml, "cargo xtask canisters --copy motoko-ledger", &copy("motoko-ledger"));
-        let yaml = match environment {
-            "local" => replace(&yaml, "port: 8000", &format!("port: {port}")),
-            _ => replace(&yaml, "127.0.0.1:4943", &format!("127.0.0.1:{port}")),
-        };
+        let yaml = replace(&yaml, "127.0.0.1:4943", &format!("127.0.0.1:{port}"));
         std::fs::write(folder.path().join("icp.yaml"), yaml)
             .expect("the temporary folder can be written");
         std::fs::create_dir(folder.path().join("home"))
             .expect("the temporary folder can be written");
-        Self { folder, environment, variables: Vec::new() }
-    }
-
-    /// Sets a variable for every later command.
-    pub fn set(&mut self, name: &'static str, value: PathBuf) {
-        self.variables.push((name, value));
-    }
-
-    /// The folder with `icp.yaml`.
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
+        Self { folder }
     }
 
     /// Runs `icp ARGUMENTS -e ENVIRONMENT`; returns what it prints, or panics with why it failed.
@@ -82,12 +68,11 @@ impl Project {
         let mut command = Command::new(node_modules().join("@icp-sdk/icp-cli-linux-x64/bin/icp"));
         command
             .args(arguments)
-            .args(["-e", self.environment])
+            .args(["-e", ENVIRONMENT])
             .current_dir(self.folder.path())
             .env("HOME", self.folder.path().join("home"))
             .env("DO_NOT_TRACK", "1")
             .env("PATH", path_with_ic_wasm())
-            .envs(self.variables.iter().cloned())
             .stdin(Stdio::null());
         for variable in
             ["ICP_HOME", "ICP_ENVIRONMENT", "ICP_NETWORK", "XDG_DATA_HOME", "XDG_CONFIG_HOME"]

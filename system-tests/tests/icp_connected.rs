@@ -9,7 +9,7 @@ use system_tests::waiting::until;
 fn deploys_uses_and_upgrades_the_examples() {
     let network = LocalNetwork::start();
     let port = network.endpoint().rsplit(':').next().unwrap().parse().unwrap();
-    let project = Project::new("plinth", port);
+    let project = Project::new(port);
     project.icp(&["network", "ping"]);
     project.icp(&["deploy", "--subnet", &network.subnet_id().to_text()]);
     let counter = format!("(principal \"{}\")", project.canister_id("rust-counter"));

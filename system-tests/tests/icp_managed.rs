@@ -1,54 +1,73 @@
-//! The `icp` client with `plinth` as the program that runs its local network.
+//! `plinth` started with the command line by which `icp network start` runs a managed network, used by
+//! `icp`, and stopped as `icp network stop` does it.
+//!
+//! `icp network start` itself goes one step further than this test: it puts its Candid UI canister on the
+//! new network through the cycles ledger, and gives up where there is none.
 
 use candid::Principal;
 use serde_json::Value;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use system_tests::icp::Project;
 use system_tests::network::{free_port, text};
 use system_tests::provided::program;
 use system_tests::waiting::until;
 
 #[test]
-fn icp_starts_uses_and_stops_a_network() {
+fn plinth_is_a_launcher_for_icp() {
+    let folder = tempfile::Builder::new().prefix("plinth-launcher-").tempdir().unwrap();
     let port = free_port();
-    let mut project = Project::new("local", port);
-    project.set("ICP_CLI_NETWORK_LAUNCHER_PATH", program("plinth"));
-    let running = Running::start(project);
+    let mut launcher = Launcher::start(folder.path(), port);
+    let status_file = folder.path().join("status/status.json");
+    let status = until("the launcher's status file", || {
+        assert!(launcher.0.try_wait().unwrap().is_none(), "the launcher ended early");
+        let line = std::fs::read_to_string(&status_file).ok()?;
+        // Half a line is no status; a whole one ends with a line end.
+        line.ends_with('\n').then(|| serde_json::from_str::<Value>(&line).unwrap())
+    });
+    assert_eq!(status["v"], "1");
+    assert_eq!(status["gateway_port"], port);
 
-    let status: Value =
-        serde_json::from_str(&running.0.icp(&["network", "status", "--json"])).unwrap();
     let root_key = hex::decode(text(&status, "root_key")).unwrap();
     let subnet = Principal::self_authenticating(root_key).to_text();
-    running.0.icp(&["deploy", "--subnet", &subnet]);
-    assert_eq!(running.0.call("rust-counter", "add", "(5 : nat64)"), "(5 : nat64)");
-    assert_eq!(running.0.query("rust-counter", "get", "()"), "(5 : nat64)");
-    assert_eq!(running.0.call("motoko-ledger", "record", "(\"tea\", 3 : nat)"), "(3 : nat)");
+    let project = Project::new(port);
+    project.icp(&["deploy", "--subnet", &subnet]);
+    assert_eq!(project.call("rust-counter", "add", "(5 : nat64)"), "(5 : nat64)");
+    assert_eq!(project.call("motoko-ledger", "record", "(\"tea\", 3 : nat)"), "(3 : nat)");
 
-    running.stop();
-    until("the endpoint to stop answering", || {
-        ureq::get(format!("http://127.0.0.1:{port}/api/v2/status")).call().is_err().then_some(())
-    });
+    launcher.interrupt();
+    let ended = until("the launcher to end", || launcher.0.try_wait().unwrap());
+    assert!(ended.success(), "the launcher ended with {ended}");
+    let address = format!("http://127.0.0.1:{port}/api/v2/status");
+    assert!(ureq::get(&address).call().is_err(), "a node outlived the launcher");
 }
 
-/// A started network; a failing test must not leave it behind.
-struct Running(Project);
+/// A running launcher; a failing test must not leave it behind.
+struct Launcher(Child);
 
-impl Running {
-    fn start(project: Project) -> Self {
-        let running = Self(project);
-        running.0.icp(&["network", "start", "-d"]);
-        running
+impl Launcher {
+    fn start(folder: &Path, port: u16) -> Self {
+        std::fs::create_dir(folder.join("status")).unwrap();
+        let mut command = Command::new(program("plinth"));
+        command.args(["--interface-version", "1.1.0", "--bind", "127.0.0.1", "--verbose"]);
+        command.args(["--domain=localhost", "--gateway-port", &port.to_string()]);
+        command.arg("--state-dir").arg(folder.join("state"));
+        command.arg("--status-dir").arg(folder.join("status"));
+        Self(command.stdin(Stdio::null()).spawn().unwrap())
     }
 
-    fn stop(&self) {
-        self.0.icp(&["network", "stop"]);
+    fn interrupt(&self) {
+        let pid = self.0.id().to_string();
+        let sent = Command::new("kill").args(["-INT", &pid]).status().unwrap();
+        assert!(sent.success());
     }
 }
 
-impl Drop for Running {
+impl Drop for Launcher {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            let output = self.0.try_icp(&["network", "stop"]);
-            eprintln!("stopping the network after a failure: {output:?}");
+        if self.0.try_wait().is_ok_and(|ended| ended.is_none()) {
+            self.interrupt();
+            let _ = self.0.wait();
         }
     }
 }
