@@ -17,9 +17,10 @@ const IDLE_BLOCK_INTERVAL_MS: u64 = 300;
 /// Heights between checkpoints: a restart replays at most this many rounds.
 const CHECKPOINT_INTERVAL: u64 = 500;
 
-/// The canister ids of a local network: as many as a subnet gets, and above those that the
-/// network's own canisters have.
-const CANISTER_INDEX_RANGE: (u64, u64) = (1 << 20, (1 << 21) - 1);
+/// The canister ids of a local network: above those of the NNS canisters, and up to those of all
+/// public canisters that tools ask by name (the cycles ledger, the registry of engines): on a network
+/// of one subnet, what is not there is "not found", which they understand, and not elsewhere.
+const CANISTER_INDEX_RANGE: (u64, u64) = (1 << 20, (1 << 26) - 1);
 
 /// How long an orchestrator gives its replica to write a checkpoint and stop.
 const STOP_TIMEOUT_MS: u64 = 20_000;
