@@ -22,7 +22,7 @@
 //! | `requests_total` | `endpoint`, `status` | answered requests |
 //! | `request_seconds` | `endpoint` | histogram: from the head of a request to its answer |
 //! | `in_flight` | `endpoint` | requests being answered, waiting calls among them |
-//! | `sync_calls_total` | `outcome` | how synchronous calls ended: `certified` (waited), `known` (certified already), `rejected` (not let in), `refused` (4xx or 5xx), `timeout` and `crowded` (202) |
+//! | `sync_calls_total` | `outcome` | `certified`, `known` already, `rejected`, `refused` (4xx, 5xx), `timeout`, `crowded` (202) |
 //!
 //! # Overload
 //!

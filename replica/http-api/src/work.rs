@@ -51,7 +51,7 @@ mod tests {
     #[tokio::test]
     async fn requests_beyond_the_bound_are_refused_and_a_panic_is_contained() {
         let pool = Arc::new(WorkPool::new("query", 1, 1));
-        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let (go, wait) = std::sync::mpsc::sync_channel::<()>(1);
         let busy = tokio::spawn({
             let pool = Arc::clone(&pool);
             async move { pool.run(move || wait.recv().is_ok()).await }

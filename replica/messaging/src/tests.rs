@@ -209,7 +209,7 @@ fn a_message_is_executed_once() {
     let processed = node.run(&[envelope.clone(), envelope.clone()]);
     assert_eq!((processed.inducted.entered, processed.inducted.known), (1, 1));
     for _ in 0..3 {
-        let processed = node.run(&[envelope.clone()]);
+        let processed = node.run(std::slice::from_ref(&envelope));
         assert_eq!((processed.inducted.known, processed.completed.len()), (1, 0));
     }
     assert_eq!(count(&node.reply(&id)), 0);

@@ -179,6 +179,11 @@ pub struct QueueExecutor(Sender<Job>);
 pub struct JobQueue(Receiver<Job>);
 
 /// Makes the two ends.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the node takes no further block while too many batches wait (takes_block): that is \
+              the bound, and waiting here would stop the engine"
+)]
 pub fn queue() -> (QueueExecutor, JobQueue) {
     let (sender, receiver) = channel();
     (QueueExecutor(sender), JobQueue(receiver))

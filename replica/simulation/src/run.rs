@@ -67,7 +67,7 @@ pub struct Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { seed, nodes, what, elapsed_ms } = self;
-        write!(f, "seed {seed}, after {elapsed_ms} ms: {what}\n")?;
+        writeln!(f, "seed {seed}, after {elapsed_ms} ms: {what}")?;
         write!(f, "replay it by: cargo xtask sim --seed {seed}")?;
         match nodes {
             4 => Ok(()),

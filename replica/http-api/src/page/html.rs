@@ -125,7 +125,10 @@ fn put_nodes(page: &mut String, report: &Report) {
     for member in &report.members {
         put_node(page, report, member);
     }
-    page.push_str("</tbody></table></div>\n<noscript><p class=\"soft\">The other nodes' rows are filled in by a script.</p></noscript>\n</section>\n");
+    page.push_str(
+        "</tbody></table></div>\n<noscript><p class=\"soft\">\
+         The other nodes' rows are filled in by a script.</p></noscript>\n</section>\n",
+    );
 }
 
 fn put_node(page: &mut String, report: &Report, member: &MemberReport) {
@@ -234,7 +237,7 @@ fn grouped(number: u64) -> String {
 fn grouped_digits(digits: &str) -> String {
     let mut text = String::with_capacity(digits.len() * 2);
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push('\u{202f}');
         }
         text.push(digit);
