@@ -19,14 +19,12 @@ mod tests;
 mod values;
 
 use crate::canister::CanisterState;
-use crate::execution_state::ModuleInfo;
+use crate::execution_state::ExecutionState;
 use crate::ingress_history::{IngressEntry, IngressStatus};
 use crate::state::{CanisterDifference, ReplicatedState};
-use bytes::Bytes;
 use replica_crypto::persistent::Tree;
-use std::collections::BTreeSet;
 use std::sync::Arc;
-use types::{CanisterId, MessageId, PrincipalId, StateRoot, Time};
+use types::{CanisterId, MessageId, StateRoot};
 use values::SubnetMetrics;
 
 /// A state with its tree.
@@ -64,16 +62,13 @@ impl StateTree {
         );
         let mut tree = self.tree.clone();
         let mut canister_bytes = self.canister_bytes;
-        tree.update_subtree(&["canister"], |tree| {
-            for difference in state.changed_canisters(&self.state) {
-                let bytes = |canister: Option<&CanisterState>| {
-                    canister.map_or(0, CanisterState::memory_bytes)
-                };
-                canister_bytes -= bytes(difference.before);
-                canister_bytes += bytes(difference.after);
-                write_canister(tree, difference);
-            }
-        });
+        for difference in state.changed_canisters(&self.state) {
+            let bytes =
+                |canister: Option<&CanisterState>| canister.map_or(0, CanisterState::memory_bytes);
+            canister_bytes -= bytes(difference.before);
+            canister_bytes += bytes(difference.after);
+            write_canister(&mut tree, difference);
+        }
         tree.update_subtree(&["request_status"], |tree| {
             for (id, entry) in state.ingress_history.changed(&self.state.ingress_history) {
                 write_request_status(tree, id, entry);
@@ -145,76 +140,63 @@ fn write_request_status(tree: &mut Tree, id: &MessageId, entry: Option<&IngressE
     tree.set_subtree(&[id.0], below);
 }
 
-/// Writes what differs, and only that: finding a field in the tree costs several times more than
-/// comparing it in the two states.
+/// Most changes of a canister do not touch what is in the tree: then nothing is written, and no
+/// digest is computed anew.
 fn write_canister(tree: &mut Tree, difference: CanisterDifference<'_>) {
-    let path = [difference.id.as_slice()];
-    let Some(after) = difference.after else {
-        tree.remove(&path);
-        return;
-    };
-    let (before, after) = (difference.before.map(View::of), View::of(after));
-    if before.as_ref() != Some(&after) {
-        tree.update_subtree(&path, |tree| after.write(tree, before.as_ref()));
-    }
-}
-
-/// The part of a canister that is in the tree.
-#[derive(PartialEq)]
-struct View<'a> {
-    certified_data: Option<&'a Bytes>,
-    module_hash: Option<&'a [u8; 32]>,
-    controllers: &'a BTreeSet<PrincipalId>,
-    created: Time,
-    last_install: Option<Time>,
-    /// Compared by pointer first, as it holds up to a mebibyte.
-    info: Option<&'a Arc<ModuleInfo>>,
-}
-
-impl<'a> View<'a> {
-    fn of(canister: &'a CanisterState) -> Self {
-        let (system, execution) = (&canister.system, canister.execution.as_ref());
-        Self {
-            certified_data: execution.map(|_| &system.certified_data),
-            module_hash: execution.map(|execution| &execution.module.hash),
-            controllers: &system.settings.controllers,
-            created: system.created,
-            last_install: system.last_install,
-            info: execution.map(|execution| &execution.info),
-        }
-    }
-
-    fn write(&self, tree: &mut Tree, before: Option<&Self>) {
-        if before.is_none_or(|before| before.created != self.created) {
-            tree.set(&["canister_creation_timestamp"], values::natural(self.created.0));
-        }
-        if before.is_none_or(|before| before.controllers != self.controllers) {
-            tree.set(&["controllers"], values::principals(self.controllers));
-        }
-        if before.is_none_or(|before| before.last_install != self.last_install) {
-            let time = self.last_install.map(|time| values::natural(time.0).into());
-            set_or_remove(tree, "last_install_timestamp", time);
-        }
-        if before.is_none_or(|before| before.module_hash != self.module_hash) {
-            let hash = self.module_hash.map(|hash| Bytes::copy_from_slice(hash));
-            set_or_remove(tree, "module_hash", hash);
-        }
-        if before.is_none_or(|before| before.certified_data != self.certified_data) {
-            set_or_remove(tree, "certified_data", self.certified_data.cloned());
-        }
-        if before.is_none_or(|before| before.info != self.info) {
-            let mut below = Tree::new();
-            for (name, metadata) in self.info.iter().flat_map(|info| &info.metadata) {
-                below.set(&[name], metadata.content.clone());
+    let path = [b"canister", difference.id.as_slice()];
+    match (difference.before, difference.after) {
+        (_, None) => drop(tree.remove(&path)),
+        (Some(before), Some(after)) if has_same_view(before, after) => {}
+        (before, Some(after)) => tree.update_subtree(&path, |tree| {
+            write_canister_fields(tree, after);
+            let info = |canister: &CanisterState| {
+                canister.execution.as_ref().map(|execution| Arc::as_ptr(&execution.info))
+            };
+            if before.and_then(info) != info(after) {
+                write_metadata(tree, after.execution.as_ref());
             }
-            tree.set_subtree(&["metadata"], below);
+        }),
+    }
+}
+
+fn has_same_view(before: &CanisterState, after: &CanisterState) -> bool {
+    let code = |canister: &CanisterState| {
+        let execution = canister.execution.as_ref();
+        execution.map(|execution| (execution.module.hash, Arc::as_ptr(&execution.info)))
+    };
+    let (old, new) = (&before.system, &after.system);
+    old.certified_data == new.certified_data
+        && old.created == new.created
+        && old.last_install == new.last_install
+        && (Arc::ptr_eq(&old.settings, &new.settings)
+            || old.settings.controllers == new.settings.controllers)
+        && code(before) == code(after)
+}
+
+fn write_canister_fields(tree: &mut Tree, canister: &CanisterState) {
+    let system = &canister.system;
+    tree.set(&["controllers"], values::principals(&system.settings.controllers));
+    tree.set(&["canister_creation_timestamp"], values::natural(system.created.0));
+    match system.last_install {
+        Some(time) => tree.set(&["last_install_timestamp"], values::natural(time.0)),
+        None => drop(tree.remove(&["last_install_timestamp"])),
+    }
+    match &canister.execution {
+        Some(execution) => {
+            tree.set(&["module_hash"], execution.module.hash.to_vec());
+            tree.set(&["certified_data"], system.certified_data.clone());
+        }
+        None => {
+            tree.remove(&["module_hash"]);
+            tree.remove(&["certified_data"]);
         }
     }
 }
 
-fn set_or_remove(tree: &mut Tree, label: &str, value: Option<Bytes>) {
-    match value {
-        Some(value) => tree.set(&[label], value),
-        None => drop(tree.remove(&[label])),
+fn write_metadata(tree: &mut Tree, execution: Option<&ExecutionState>) {
+    let mut below = Tree::new();
+    for (name, metadata) in execution.iter().flat_map(|execution| &execution.info.metadata) {
+        below.set(&[name.as_bytes()], metadata.content.clone());
     }
+    tree.set_subtree(&["metadata"], below);
 }
