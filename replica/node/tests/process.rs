@@ -189,7 +189,7 @@ fn one_node_makes_its_key_certifies_stops_and_goes_on() {
     assert_eq!(first["state_root"].as_str().map(str::len), Some(64));
     let metrics = site.get("/metrics").expect("an answer");
     for name in
-        ["plinth_finalized_height", "plinth_finality_seconds_bucket", "plinth_http_requests"]
+        ["plinth_finalized_height", "plinth_finality_seconds_bucket", "plinth_pool_messages"]
     {
         assert!(metrics.contains(name), "{name} is missing in\n{metrics}");
     }

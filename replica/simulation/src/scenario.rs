@@ -16,6 +16,9 @@ const CALM_MS_MAX: u64 = 60_000;
 /// When the first fault may begin: the chain key is there by then on good links, mostly.
 const FIRST_FAULT_MS: u64 = 1_000;
 
+/// How much longer the key generation takes with a silent member: the storm begins later then.
+const SILENT_DELAY_MS: u64 = 16_000;
+
 /// The one node that may be dishonest, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Adversary {
@@ -55,10 +58,14 @@ impl Scenario {
         let mut dice = Dice(ChaCha8Rng::seed_from_u64(seed));
         let adversary = dice.adversary(nodes);
         let dishonest = adversary.map(|(node, _)| node);
+        let delay_ms = match adversary {
+            Some((_, Adversary::Silent)) => SILENT_DELAY_MS,
+            _ => 0,
+        };
         let mut faults = Vec::new();
         faults.extend(adversary.and_then(|(node, kind)| byzantine(node, kind)));
         for _ in 0..dice.below(4) {
-            faults.push(dice.fault(nodes, dishonest));
+            faults.push(later(dice.fault(nodes, dishonest), delay_ms));
         }
         Self {
             seed,
@@ -66,10 +73,27 @@ impl Scenario {
             link: dice.link(0),
             faults: without_overlapping_crashes(faults),
             adversary,
-            storm_ms: STORM_MS,
-            end_ms: STORM_MS + CALM_MS_MAX,
+            storm_ms: delay_ms + STORM_MS,
+            end_ms: delay_ms + STORM_MS + CALM_MS_MAX,
             calls_per_hundred_steps: 20 + dice.below(180),
         }
+    }
+}
+
+fn later(fault: Fault, delay_ms: u64) -> Fault {
+    match fault {
+        Fault::Links { from_ms, until_ms, quality } => {
+            Fault::Links { from_ms: from_ms + delay_ms, until_ms: until_ms + delay_ms, quality }
+        }
+        Fault::Partition { from_ms, until_ms, groups } => {
+            Fault::Partition { from_ms: from_ms + delay_ms, until_ms: until_ms + delay_ms, groups }
+        }
+        Fault::Crash { node, at_ms, restart_ms } => Fault::Crash {
+            node,
+            at_ms: at_ms + delay_ms,
+            restart_ms: restart_ms.map(|restart_ms| restart_ms + delay_ms),
+        },
+        Fault::Byzantine { .. } => fault,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::world::{Outcome, World};
 const COUNTERS: usize = 2;
 
 /// How long a call of the load may wait to be ordered: some expire in a partition, as in life.
-const LOAD_EXPIRY_MS: u64 = 15_000;
+const LOAD_EXPIRY_MS: u64 = 5_000;
 
 /// How long a call that the run depends on may wait.
 const STEADY_EXPIRY_MS: u64 = 120_000;
@@ -40,6 +40,8 @@ pub(crate) struct Workload {
     counters: Vec<Counter>,
     purposes: BTreeMap<MessageId, Purpose>,
     repeated_at: Time,
+    /// When the last addition expires: until then it may still be ordered.
+    load_expiry: Time,
     reads: Vec<Call>,
     pub(crate) sent: u64,
 }
@@ -57,6 +59,7 @@ impl Workload {
             counters: (0..COUNTERS).map(|_| Counter::default()).collect(),
             purposes: BTreeMap::new(),
             repeated_at: Time(0),
+            load_expiry: Time(0),
             reads: Vec::new(),
             sent: 0,
         }
@@ -81,8 +84,13 @@ impl Workload {
         if !self.is_prepared() {
             return false;
         }
-        if self.reads.is_empty() {
+        // Block times do not run behind the one clock that all nodes have here.
+        let is_settled = world.now > self.load_expiry || self.unanswered(world) == 0;
+        if self.reads.is_empty() && is_settled {
             self.read(world);
+        }
+        if self.reads.is_empty() {
+            return false;
         }
         self.reads.iter().all(|call| world.outcomes.contains_key(&call.id))
     }
@@ -139,6 +147,7 @@ impl Workload {
         let Some(canister) = self.counters[index].canister else { return };
         let amount = self.dice.random_range(0..u64::from(u32::MAX));
         let expiry = world.now.plus_ms(LOAD_EXPIRY_MS);
+        self.load_expiry = expiry;
         let call = self.caller.add(canister, amount, expiry);
         self.purposes.insert(call.id, Purpose::Add(index));
         self.send_to_somebody(world, &call);
