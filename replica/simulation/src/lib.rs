@@ -21,6 +21,7 @@
 
 mod calls;
 mod checker;
+mod executor;
 mod liar;
 mod run;
 mod scenario;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use replica_engine::simulated::{Birth, Life, Progress, Simulation, Step};
@@ -14,6 +14,7 @@ use serde::Serialize;
 use types::{Fees, Height, Limits, Member, ReplicaVersion, SubnetConfig, SubnetType, Time};
 
 use crate::checker::Checker;
+use crate::executor::SimulatedExecutor;
 use crate::liar::Liar;
 use crate::scenario::{Adversary, Scenario};
 use crate::workload::Workload;
@@ -191,14 +192,16 @@ impl<'s> Run<'s> {
                 .filter(|node| self.is_honest(*node))
                 .all(|node| world.certified_heights[node] >= target)
         };
-        if target.is_some_and(is_there) {
+        if target.is_some_and(is_there) && self.diverging_has_stopped(progress) {
             return Some(workload.judge(&world));
         }
         (progress.elapsed_ms >= self.scenario.end_ms).then(|| {
             Err(format!(
-                "not live after the faults: chain at {}, certified {:?}, {} calls unanswered, key {}",
+                "not live after the faults: chain at {}, certified {:?}, ended {:?}, {} calls \
+                 unanswered, key {}",
                 world.height(),
                 world.certified_heights.iter().map(|height| height.0).collect::<Vec<_>>(),
+                progress.ended,
                 workload.unanswered(&world),
                 if world.has_key() { "there" } else { "missing" },
             ))
@@ -209,14 +212,25 @@ impl<'s> Run<'s> {
         self.scenario.adversary.is_none_or(|(dishonest, _)| dishonest != node)
     }
 
+    /// Whether a node whose states differ has said so, on its own and on disk. True if there is
+    /// none.
+    fn diverging_has_stopped(&self, progress: &Progress) -> bool {
+        let Some((node, Adversary::Diverging)) = self.scenario.adversary else { return true };
+        let evidence = self.node_dir(node, false).join("evidence");
+        progress.ended[node].is_some() && evidence.read_dir().is_ok_and(|mut dir| dir.any(is_halt))
+    }
+
+    fn node_dir(&self, node: usize, twin: bool) -> PathBuf {
+        self.dir.path().join(format!("node-{node}{}", if twin { "-twin" } else { "" }))
+    }
+
     /// One life of one node, from what its disk holds.
     fn life(&self, birth: &Birth) -> Life {
-        let name = format!("node-{}{}", birth.node, if birth.twin { "-twin" } else { "" });
         let site = Site {
             subnet: Arc::clone(&self.subnet),
             me: self.subnet.members[birth.node].node_id,
             secret: self.secrets[birth.node].clone(),
-            node_dir: self.dir.path().join(name),
+            node_dir: self.node_dir(birth.node, birth.twin),
         };
         let Opening { node, execution, .. } =
             open(site).unwrap_or_else(|error| panic!("node {} cannot open: {error:?}", birth.node));
@@ -228,16 +242,29 @@ impl<'s> Run<'s> {
             is_honest: self.is_honest(birth.node),
         };
         let now = self.world.lock().now;
-        let node = node.join(InlineExecutor::new(execution), checker, EndingCell::default(), now);
-        let lies =
-            matches!(self.scenario.adversary, Some((liar, Adversary::Lying)) if liar == birth.node);
-        let (application, injector) = match lies {
-            true => erase(Liar::new(node, self.scenario.seed, Arc::clone(&self.subnet))),
-            false => erase(node),
+        let vice = self.scenario.adversary.filter(|(dishonest, _)| *dishonest == birth.node);
+        let vice = vice.map(|(_, kind)| kind);
+        let executor = InlineExecutor::new(execution);
+        let executor = match vice {
+            Some(Adversary::Diverging) => SimulatedExecutor::Diverging(executor),
+            _ => SimulatedExecutor::Honest(executor),
+        };
+        let node = node.join(executor, checker, EndingCell::default(), now);
+        let (application, injector) = match vice {
+            Some(Adversary::Lying) => {
+                erase(Liar::new(node, self.scenario.seed, Arc::clone(&self.subnet)))
+            }
+            _ => erase(node),
         };
         self.world.lock().injectors[birth.node] = Some(injector);
         Life { application, resume_after }
     }
+}
+
+/// Whether a file is the evidence of a halted node.
+fn is_halt(file: std::io::Result<std::fs::DirEntry>) -> bool {
+    let is_json = |name: &std::ffi::OsStr| Path::new(name).extension() == Some("json".as_ref());
+    file.is_ok_and(|file| is_json(&file.file_name()))
 }
 
 fn subnet(nodes: usize, start: Time) -> SubnetConfig {

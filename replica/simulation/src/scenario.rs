@@ -29,6 +29,9 @@ pub enum Adversary {
     /// Follows the engine's protocol, but lies in everything that consensus says: wrong shares,
     /// false certifications, garbage, and blocks that repeat calls or do not decode.
     Lying,
+    /// Honest, but its states differ from some height on, as with a broken processor: it must stop
+    /// and leave evidence.
+    Diverging,
 }
 
 /// One run.
@@ -64,7 +67,7 @@ impl Scenario {
         };
         let mut faults = Vec::new();
         faults.extend(adversary.and_then(|(node, kind)| byzantine(node, kind)));
-        for _ in 0..dice.below(4) {
+        for _ in 0..dice.below(5) {
             faults.push(later(dice.fault(nodes, dishonest), delay_ms));
         }
         Self {
@@ -101,8 +104,8 @@ fn byzantine(node: usize, kind: Adversary) -> Option<Fault> {
     match kind {
         Adversary::Equivocating => Some(Fault::Byzantine { node, kind: Byzantine::Equivocate }),
         Adversary::Silent => Some(Fault::Byzantine { node, kind: Byzantine::Silent }),
-        // Its engine is honest; its application is wrapped.
-        Adversary::Lying => None,
+        // Their engines are honest; application and executor are wrapped.
+        Adversary::Lying | Adversary::Diverging => None,
     }
 }
 
@@ -148,10 +151,11 @@ impl Dice {
         if nodes < 4 {
             return None;
         }
-        let kind = match self.below(5) {
+        let kind = match self.below(6) {
             0 => Adversary::Equivocating,
             1 => Adversary::Silent,
             2 => Adversary::Lying,
+            3 => Adversary::Diverging,
             _ => return None,
         };
         Some((self.node(nodes), kind))
@@ -221,6 +225,7 @@ mod tests {
         some(|s| matches!(s.adversary, Some((_, Adversary::Equivocating))));
         some(|s| matches!(s.adversary, Some((_, Adversary::Silent))));
         some(|s| matches!(s.adversary, Some((_, Adversary::Lying))));
+        some(|s| matches!(s.adversary, Some((_, Adversary::Diverging))));
         some(|s| s.adversary.is_none() && s.faults.is_empty());
         some(|s| s.faults.iter().any(|f| matches!(f, Fault::Partition { .. })));
         some(|s| s.faults.iter().any(|f| matches!(f, Fault::Links { .. })));
