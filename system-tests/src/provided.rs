@@ -37,9 +37,10 @@ pub fn node_modules() -> PathBuf {
     folder("PLINTH_NODE_MODULES")
 }
 
-/// A file of the clone.
+/// A file of the clone that this run belongs to. `CARGO_MANIFEST_DIR` is read at run time: clones
+/// share the target folder, so the binary may have been compiled in another one.
 pub fn source(path: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+    folder("CARGO_MANIFEST_DIR").join("..").join(path)
 }
 
 fn folder(variable: &str) -> PathBuf {

@@ -16,10 +16,7 @@ pub struct Folders {
 impl Folders {
     /// Reads `HOME`, `PLINTH_TARGET_DIR` and `CARGO_TARGET_DIR` (the last one wins).
     pub fn find() -> Result<Self, Error> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .parent()
-            .expect("the folder of this crate lies in the root of the clone")
-            .to_owned();
+        let root = root_of_clone()?;
         let home = std::env::home_dir().filter(|home| home.is_absolute()).ok_or_else(|| {
             Error::Missing("set HOME: the cache is kept in $HOME/.cache/plinth".into())
         })?;
@@ -35,4 +32,16 @@ impl Folders {
     pub fn program(&self, name: &str) -> PathBuf {
         self.target.join("release").join(name)
     }
+}
+
+/// The clone that this run belongs to. Read at run time: clones share the target folder, so the
+/// binary may have been compiled in another one.
+pub fn root_of_clone() -> Result<PathBuf, Error> {
+    let folder = std::env::var_os("CARGO_MANIFEST_DIR").ok_or_else(|| {
+        Error::Missing("CARGO_MANIFEST_DIR is not set: start this with `cargo xtask`".into())
+    })?;
+    Path::new(&folder)
+        .parent()
+        .map(Path::to_owned)
+        .ok_or_else(|| Error::Missing("CARGO_MANIFEST_DIR must be the folder xtask/".into()))
 }

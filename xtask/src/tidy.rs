@@ -55,8 +55,8 @@ mod tests {
 
     #[test]
     fn the_clone_is_tidy() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        let findings = findings(root).unwrap();
+        let root = crate::folders::root_of_clone().unwrap();
+        let findings = findings(&root).unwrap();
         assert!(findings.is_empty(), "{}", findings.join("\n"));
     }
 }

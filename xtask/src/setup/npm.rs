@@ -61,10 +61,9 @@ pub fn install(folders: &Folders) -> Result<PathBuf, Error> {
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
-    use std::path::Path;
 
     fn read(name: &str) -> String {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("npm").join(name);
+        let path = crate::folders::root_of_clone().unwrap().join("xtask/npm").join(name);
         fs::read_to_string(path).expect("the file is part of the clone")
     }
 
