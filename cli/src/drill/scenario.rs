@@ -132,18 +132,15 @@ impl<'a> Drill<'a> {
             load.replies() > 0,
             format!("{} certified replies", load.replies()),
         )];
+        let height = highest(&self.statuses()?);
         self.break_it(kind, &victims)?;
         checks.extend(self.watch_fault(kind, &load).await?);
+        // What the nodes report right after a start is what they replay.
+        let height = height.max(highest(&self.statuses()?));
         self.mend(kind, &victims)?;
-        let recovered = self.wait_for_recovery().await?;
-        let before = load.replies();
-        tokio::time::sleep(self.plan.pace.steady).await;
-        checks.push(recovered);
-        checks.push(Check::new(
-            "requests are answered after the fault",
-            load.replies() > before,
-            format!("{} certified replies", load.replies() - before),
-        ));
+        let mended = Instant::now();
+        checks.push(self.wait_for_recovery(height).await?);
+        checks.push(self.wait_for_replies(&load, mended).await);
         let replies = load.replies();
         self.records.extend(load.stop().await?);
         checks.extend(self.compare().await?);
@@ -230,10 +227,27 @@ impl<'a> Drill<'a> {
         }))
     }
 
-    /// Waits until every node runs and is close to the highest height.
-    async fn wait_for_recovery(&self) -> Result<Check, Error> {
+    /// Waits for the first certified reply since the network was mended, then keeps the load up.
+    async fn wait_for_replies(&self, load: &Load, mended: Instant) -> Check {
+        let before = load.replies();
         let begin = Instant::now();
-        let start = highest(&self.statuses()?);
+        while load.replies() == before && begin.elapsed() < RECOVERY_TIMEOUT {
+            tokio::time::sleep(POLL).await;
+        }
+        let first = mended.elapsed().as_secs_f32();
+        tokio::time::sleep(self.plan.pace.steady).await;
+        let replies = load.replies() - before;
+        Check::new(
+            "requests are answered after the fault",
+            replies > 0,
+            format!("{replies} certified replies, a first one at most {first:.1} s after the mend"),
+        )
+    }
+
+    /// Waits until every node runs and is close to the highest height, and that one is above
+    /// `start`, the highest before the network was mended.
+    async fn wait_for_recovery(&self, start: u64) -> Result<Check, Error> {
+        let begin = Instant::now();
         loop {
             let statuses = self.statuses()?;
             let highest = highest(&statuses);
