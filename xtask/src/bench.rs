@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: runs the benchmark programs and prints their figures, one line for each.
 
 use crate::Command;
+use crate::canisters;
 use crate::command::Run;
 use crate::error::Error;
 use crate::folders::Folders;
@@ -35,8 +36,10 @@ const BENCHMARKS: &[Benchmark] =
 fn run(folders: &Folders, mut options: Options) -> Result<(), Error> {
     let as_json = options.flag("--json");
     options.finish()?;
-    setup::set_up(folders, Purpose::Up)?;
-    Run::cargo(folders).args(["build", "--release", "--workspace", "--bins"]).run()?;
+    canisters::install_system(folders, &setup::set_up(folders, Purpose::Up)?)?;
+    let build = || Run::cargo(folders).args(["build", "--release"]);
+    build().args(["--workspace", "--bins"]).run()?;
+    build().args(["--package", "replica-http-api", "--example", "constant"]).run()?;
     let mut figures = serde_json::Map::new();
     for benchmark in BENCHMARKS {
         figures.insert(benchmark.name.into(), measure(folders, benchmark)?);

@@ -13,10 +13,13 @@ use serde_json::{Value, json};
 
 use crate::load::{Request, flood};
 use crate::metrics::{Quantiles, Scrape};
-use crate::network::Network;
+use crate::network::{Network, Signer};
 
 /// Bytes of a message for full blocks.
 const MEGABYTE: usize = 1_000_000;
+
+/// What can be measured, in this order.
+const PARTS: [&str; 5] = ["idle", "update_latency", "megabyte_blocks", "updates", "queries"];
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -26,7 +29,12 @@ fn main() -> std::process::ExitCode {
         .enable_all()
         .build()
         .expect("threads and timers are there on every machine that runs a network");
-    match runtime.block_on(measure()) {
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(unknown) = wanted.iter().find(|name| !PARTS.contains(&name.as_str())) {
+        eprintln!("network-bench: no part `{unknown}`; the parts are {}", PARTS.join(", "));
+        return std::process::ExitCode::from(2);
+    }
+    match runtime.block_on(measure(&wanted)) {
         Ok(figures) => {
             println!("{figures:#}");
             std::process::ExitCode::SUCCESS
@@ -38,47 +46,46 @@ fn main() -> std::process::ExitCode {
     }
 }
 
-async fn measure() -> Result<Value, Failure> {
+/// All parts, or those named in `wanted`.
+async fn measure(wanted: &[String]) -> Result<Value, Failure> {
     say("starting four nodes");
     let begin = Instant::now();
     let network = Network::start()?;
-    let first_block_s = begin.elapsed().as_secs_f64();
+    let mut figures = serde_json::Map::new();
+    figures.insert("first_certified_block_s".into(), begin.elapsed().as_secs_f64().into());
     let canister = network.install_sink().await?;
-    say("idle");
-    let idle = blocks(&network, Duration::from_secs(15), async {}).await?;
-    say("latency");
-    let latency = latency(&network, canister).await?;
-    say("blocks of a megabyte");
-    let big = network.sign(canister, 40, MEGABYTE)?;
-    let full = blocks(&network, Duration::from_secs(1), async {
-        flood(&network.client, big, 4).await;
-    })
-    .await?;
-    say("updates");
-    let updates = updates(&network, canister).await?;
-    say("queries");
-    let queries = queries(&network, canister).await?;
-    let memory = network.resident_mib()?;
-    Ok(json!({
-        "first_certified_block_s": first_block_s,
-        "idle": idle,
-        "update_latency": latency,
-        "megabyte_blocks": full,
-        "updates": updates,
-        "queries": queries,
-        "resident_mib_per_node": memory,
-    }))
+    for part in PARTS {
+        if !wanted.is_empty() && !wanted.iter().any(|name| name == part) {
+            continue;
+        }
+        say(part);
+        let measured = match part {
+            "idle" => blocks(&network, Duration::from_secs(15), async { json!({}) }).await?,
+            "update_latency" => latency(&network, canister).await?,
+            "megabyte_blocks" => {
+                let big = network.sign(canister, 80, MEGABYTE)?;
+                let load = async { flood(&network.client, big, 8).await.figures() };
+                blocks(&network, Duration::from_secs(1), load).await?
+            }
+            "updates" => updates(&network, canister).await?,
+            "queries" => queries(&network, canister).await?,
+            _ => return Err(format!("nothing measures {part}").into()),
+        };
+        figures.insert(part.into(), measured);
+    }
+    figures.insert("resident_mib_per_node".into(), json!(network.resident_mib()?));
+    Ok(Value::Object(figures))
 }
 
 /// Block rate and finality while `work` goes on, at least for `least`.
 async fn blocks(
     network: &Network,
     least: Duration,
-    work: impl Future<Output = ()>,
+    work: impl Future<Output = Value>,
 ) -> Result<Value, Failure> {
     let before = Scrape::of(network)?;
     let begin = Instant::now();
-    work.await;
+    let answers = work.await;
     tokio::time::sleep(least.saturating_sub(begin.elapsed())).await;
     let seconds = begin.elapsed().as_secs_f64();
     let after = Scrape::of(network)?;
@@ -87,6 +94,7 @@ async fn blocks(
         "seconds": seconds,
         "blocks_per_s": (after.height - before.height) as f64 / seconds,
         "finality_ms": finality,
+        "answers": answers,
     }))
 }
 
@@ -115,37 +123,43 @@ async fn updates(network: &Network, canister: candid::Principal) -> Result<Value
     let seconds = begin.elapsed().as_secs_f64();
     Ok(json!({
         "sent": sent,
-        "certified_replies": answered.ok,
-        "other_answers": answered.other,
+        "answers": answered.figures(),
         "seconds": seconds,
-        "per_s": answered.ok as f64 / seconds,
+        "per_s": answered.ok() as f64 / seconds,
     }))
 }
 
-/// Queries of one node, and a constant from the same HTTP server under the same load, in turns.
+/// Queries of one node, anonymous and signed, and a constant from the same HTTP server under the
+/// same load, in turns.
 async fn queries(network: &Network, canister: candid::Principal) -> Result<Value, Failure> {
     let constant = network::Constant::start()?;
-    let query = network.query(canister)?;
-    let fixed = Request { url: constant.url.clone(), body: query.body.clone() };
-    let (mut real, mut limit) = (Vec::new(), Vec::new());
+    let anonymous = network.query(canister, Signer::Anonymous)?;
+    let signed = network.query(canister, Signer::User)?;
+    let fixed = Request { url: constant.url.clone(), body: anonymous.body.clone() };
+    let mut rates = [Vec::new(), Vec::new(), Vec::new()];
     for _ in 0..5 {
-        real.push(rate(network, &query).await?);
-        limit.push(rate(network, &fixed).await?);
+        for (request, rates) in [&anonymous, &signed, &fixed].into_iter().zip(&mut rates) {
+            rates.push(rate(network, request).await?);
+        }
     }
-    let (real, limit) = (metrics::median(&mut real), metrics::median(&mut limit));
-    Ok(json!({ "per_s": real, "constant_per_s": limit, "ratio": real / limit }))
+    let [anonymous, signed, limit] = rates.map(|mut rates| metrics::median(&mut rates));
+    Ok(json!({
+        "anonymous_per_s": anonymous,
+        "signed_per_s": signed,
+        "constant_per_s": limit,
+        "ratio_anonymous": anonymous / limit,
+        "ratio_signed": signed / limit,
+    }))
 }
 
 async fn rate(network: &Network, request: &Request) -> Result<f64, Failure> {
     const COUNT: usize = 6_000;
     let begin = Instant::now();
     let answered = flood(&network.client, vec![request.clone(); COUNT], 32).await;
-    if answered.other > 0 {
-        return Err(
-            format!("{} of {COUNT} answers of {} failed", answered.other, request.url).into()
-        );
+    if answered.ok() < COUNT as u64 {
+        return Err(format!("answers of {}: {}", request.url, answered.figures()).into());
     }
-    Ok(answered.ok as f64 / begin.elapsed().as_secs_f64())
+    Ok(answered.ok() as f64 / begin.elapsed().as_secs_f64())
 }
 
 fn say(text: &str) {

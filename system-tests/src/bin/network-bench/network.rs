@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use candid::{Decode, Encode, Principal};
 use ic_agent::Agent;
+use ic_agent::identity::BasicIdentity;
 use ic_management_canister_types::{
     CanisterIdRecord, CanisterInstallMode, InstallCodeArgs, ProvisionalCreateCanisterWithCyclesArgs,
 };
@@ -27,6 +28,15 @@ const SINK: &str = r#"
     (call $append (i32.const 0) (i32.const 8))
     (call $reply)))
 "#;
+
+/// Who sends a query.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Signer {
+    /// Nobody: there is no signature to check.
+    Anonymous,
+    /// A user with an Ed25519 key.
+    User,
+}
 
 /// Four nodes in a temporary directory; stopped when dropped.
 pub struct Network {
@@ -53,7 +63,9 @@ impl Network {
         }
         let status: Value = serde_json::from_slice(&output.stdout)?;
         let endpoint = text(&status["endpoint"])?;
-        let agent = Agent::builder().with_url(endpoint).build()?;
+        // Requests are signed as those of users are; the key guards nothing.
+        let identity = BasicIdentity::from_raw_key(&[7; 32]);
+        let agent = Agent::builder().with_url(endpoint).with_identity(identity).build()?;
         agent.set_root_key(hex::decode(text(&status["root_key"])?)?);
         Ok(Self { dir, status, client: reqwest::Client::new(), agent })
     }
@@ -115,9 +127,13 @@ impl Network {
             .collect()
     }
 
-    /// A signed query for node 0.
-    pub fn query(&self, canister: Principal) -> Result<Request, Failure> {
-        let signed = self.agent.query(&canister, "count").with_arg(vec![]).sign()?;
+    /// A query for node 0.
+    pub fn query(&self, canister: Principal, signer: Signer) -> Result<Request, Failure> {
+        let mut agent = self.agent.clone();
+        if signer == Signer::Anonymous {
+            agent.set_identity(ic_agent::identity::AnonymousIdentity);
+        }
+        let signed = agent.query(&canister, "count").with_arg(vec![]).sign()?;
         let url = format!("{}/api/v3/canister/{canister}/query", self.endpoint()?);
         Ok(Request { url, body: signed.signed_query })
     }
