@@ -83,6 +83,9 @@ pub struct Up {
     /// The port of the HTTP endpoints; the two ports above it are used too [default: 4943].
     #[arg(long, value_parser = clap::value_parser!(u16).range(1024..=65_533))]
     pub port: Option<u16>,
+    /// Make a new network without the ledgers that `icp` pays with.
+    #[arg(long)]
+    pub bare: bool,
     /// Return when the network answers, and leave it running.
     #[arg(long)]
     pub detach: bool,

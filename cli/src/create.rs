@@ -9,6 +9,7 @@ use types::{Fees, Limits, Member, NodeId, ReplicaVersion, SubnetConfig, SubnetTy
 
 use crate::error::Error;
 use crate::layout::{Layout, Network, write_whole};
+use crate::system_canisters;
 
 /// Milliseconds between blocks while nothing waits: timers fire this often, and an idle network of
 /// four costs a few percent of a core.
@@ -17,10 +18,16 @@ const IDLE_BLOCK_INTERVAL_MS: u64 = 300;
 /// Heights between checkpoints: a restart replays at most this many rounds.
 const CHECKPOINT_INTERVAL: u64 = 500;
 
-/// The canister ids of a local network: above those of the NNS canisters, and up to those of all
-/// public canisters that tools ask by name (the cycles ledger, the registry of engines): on a network
-/// of one subnet, what is not there is "not found", which they understand, and not elsewhere.
-const CANISTER_INDEX_RANGE: (u64, u64) = (1 << 20, (1 << 26) - 1);
+/// The canister ids of a local network: from those of the NNS canisters up to those of all public
+/// canisters that tools ask by name (the cycles ledger, the registry of engines). On a network of one
+/// subnet, what is not there is "not found", which they understand, and not elsewhere. Users' canisters
+/// come after the last system canister.
+const CANISTER_INDEX_RANGE: (u64, u64) = (0, LAST_CANISTER_INDEX);
+
+/// The same without system canisters: the first canister of a user must not get the id of one.
+const BARE_CANISTER_INDEX_RANGE: (u64, u64) = (1 << 20, LAST_CANISTER_INDEX);
+
+const LAST_CANISTER_INDEX: u64 = (1 << 26) - 1;
 
 /// How long an orchestrator gives its replica to write a checkpoint and stop.
 const STOP_TIMEOUT_MS: u64 = 20_000;
@@ -77,7 +84,11 @@ pub fn create(
         let key = generate_key(&executables.replica, &dir.join("node.key"))?;
         nodes.push(member(network, index, &key)?);
     }
-    let config = subnet_config(nodes);
+    if !network.bare {
+        // The owner of the system canisters; its key has a node key's form.
+        generate_key(&executables.replica, &system_canisters::key_file(&layout.dir))?;
+    }
+    let config = subnet_config(nodes, network.bare);
     config.check()?;
     let bytes = serde_json::to_vec_pretty(&config).expect("plain data");
     write_whole(&layout.subnet_file(), &bytes)?;
@@ -110,19 +121,17 @@ fn member(network: &Network, index: usize, key: &GeneratedKey) -> Result<Member,
     Ok(Member { node_id: key.node_id, public_key, p2p: addresses.p2p, api: addresses.api })
 }
 
-fn subnet_config(mut members: Vec<Member>) -> SubnetConfig {
+fn subnet_config(mut members: Vec<Member>, bare: bool) -> SubnetConfig {
     members.sort_by_key(|member| member.node_id);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     SubnetConfig {
         name: "local".into(),
-        // A subnet whose admins create canisters on it directly; on a development network
-        // everybody is an admin, so that tools need no ledger.
-        subnet_type: SubnetType::CloudEngine,
+        subnet_type: SubnetType::Application,
         development: true,
         genesis_time: Time(u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)),
         replica_version: ReplicaVersion(env!("CARGO_PKG_VERSION").into()),
         members,
-        canister_index_range: CANISTER_INDEX_RANGE,
+        canister_index_range: if bare { BARE_CANISTER_INDEX_RANGE } else { CANISTER_INDEX_RANGE },
         idle_block_interval_ms: IDLE_BLOCK_INTERVAL_MS,
         checkpoint_interval: CHECKPOINT_INTERVAL,
         limits: Limits::default(),
@@ -181,8 +190,8 @@ mod tests {
 
     #[test]
     fn a_new_subnet_is_valid_and_its_members_are_in_order() {
-        let network =
-            Network { format: 1, port: 4943, bind: std::net::Ipv4Addr::LOCALHOST.into(), nodes: 4 };
+        let bind = std::net::Ipv4Addr::LOCALHOST.into();
+        let network = Network { format: 1, port: 4943, bind, nodes: 4, bare: false };
         let members = (0..4u8)
             .map(|index| {
                 let public_key = [index; 32];
@@ -191,7 +200,7 @@ mod tests {
                 member(&network, index.into(), &key).expect("a key")
             })
             .collect();
-        let config = subnet_config(members);
+        let config = subnet_config(members, network.bare);
         config.check().expect("valid");
         assert_eq!(config.quorum(), 3);
     }

@@ -59,7 +59,9 @@ pub fn run(plan: &Plan, interrupts: &Interrupts) -> Result<Report, Error> {
         None => crate::ports::choose(bind, scenario::NODES)?,
     };
     let lifetime = Lifetime::Attached;
-    let wanted = Wanted { nodes: Some(scenario::NODES), port: Some(port), bind, lifetime };
+    // A drill brings the one canister that it needs.
+    let wanted =
+        Wanted { nodes: Some(scenario::NODES), port: Some(port), bind, lifetime, bare: true };
     let mut started = up::start(&layout, &wanted, interrupts)?;
     let drilled = drill(plan, &started, disk.as_ref());
     let stopped = nodes::stop(&layout, &(0..scenario::NODES).collect::<Vec<_>>());

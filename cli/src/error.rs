@@ -127,6 +127,12 @@ pub enum Error {
          start with `cargo xtask up`", .0.display()
     )]
     Executable(PathBuf),
+    /// The module of a system canister is missing.
+    #[error(
+        "{} is missing: the ledgers of a new network. Build it with `cargo xtask canisters`, start \
+         with `cargo xtask up`, or do without with `plinth up --bare`", .0.display()
+    )]
+    SystemCanister(PathBuf),
     /// A helper executable failed.
     #[error("{what} failed: {detail}")]
     Helper {

@@ -158,7 +158,7 @@ fn wanted(launch: &Launch, layout: &Layout) -> Result<Wanted, Error> {
         (Some(_), _) | (None, Some(_)) => asked,
         (None, None) => Some(ports::choose(launch.bind, 4)?),
     };
-    Ok(Wanted { nodes: None, port, bind: launch.bind, lifetime: Lifetime::Attached })
+    Ok(Wanted { nodes: None, port, bind: launch.bind, lifetime: Lifetime::Attached, bare: false })
 }
 
 fn write_status(dir: &Path, status: &LauncherStatus) -> Result<(), Error> {

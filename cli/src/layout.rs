@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Error;
 
 /// The format of the directory; raised with every change that an older Plinth would misread.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 const NETWORK_FILE: &str = "network.json";
 
@@ -26,6 +26,8 @@ pub struct Network {
     pub bind: IpAddr,
     /// How many nodes.
     pub nodes: usize,
+    /// Whether it is without the system canisters.
+    pub bare: bool,
 }
 
 /// A network's directory.
@@ -104,7 +106,7 @@ impl Layout {
                 return Err(Error::File { action: "list", path: self.dir.clone(), source });
             }
         };
-        let ours = ["lock", "nodes", "subnet.json"];
+        let ours = ["lock", "nodes", "operator.key", "subnet.json"];
         let mut names = entries.flatten().map(|entry| entry.file_name());
         match names.any(|name| !ours.iter().any(|own| name == *own)) {
             true => Err(Error::Foreign(self.dir.clone())),
@@ -175,8 +177,13 @@ mod tests {
         (dir, layout)
     }
 
-    const NETWORK: Network =
-        Network { format: FORMAT, port: 4943, bind: IpAddr::V4(Ipv4Addr::LOCALHOST), nodes: 4 };
+    const NETWORK: Network = Network {
+        format: FORMAT,
+        port: 4943,
+        bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        nodes: 4,
+        bare: false,
+    };
 
     #[test]
     fn a_network_reads_back() {
@@ -193,7 +200,7 @@ mod tests {
         let file = dir.path().join(NETWORK_FILE);
         std::fs::write(&file, r#"{"format": 9, "other": true}"#).expect("written");
         assert!(matches!(layout.network(), Err(Error::Format { found: 9, .. })));
-        std::fs::write(&file, r#"{"format": 1}"#).expect("written");
+        std::fs::write(&file, r#"{"format": 2}"#).expect("written");
         assert!(matches!(layout.network(), Err(Error::Damaged { .. })));
         std::fs::remove_file(&file).expect("removed");
         std::fs::write(dir.path().join("letter.txt"), "dear").expect("written");

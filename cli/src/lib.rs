@@ -19,6 +19,7 @@ mod nodes;
 mod ports;
 mod run;
 mod status;
+mod system_canisters;
 mod up;
 
 pub use error::Error;

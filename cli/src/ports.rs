@@ -35,7 +35,7 @@ pub fn choose(bind: std::net::IpAddr, nodes: usize) -> Result<u16, Error> {
             .and_then(|listener| listener.local_addr())
             .map_err(listen)?
             .port();
-        let network = Network { format: crate::layout::FORMAT, port, bind, nodes };
+        let network = Network { format: crate::layout::FORMAT, port, bind, nodes, bare: true };
         if (1024..=65_533).contains(&port) && check(&network).is_ok() {
             return Ok(port);
         }

@@ -11,6 +11,7 @@ use crate::interrupt::Interrupts;
 use crate::layout::{FORMAT, Layout, Network};
 use crate::nodes::{self, Lifetime};
 use crate::status::{self, NetworkStatus};
+use crate::system_canisters::{self, Modules};
 use crate::{machine, ports};
 
 const DEFAULT_NODES: usize = 4;
@@ -28,6 +29,8 @@ pub struct Wanted {
     pub port: Option<u16>,
     pub bind: IpAddr,
     pub lifetime: Lifetime,
+    /// Without system canisters; of a network that is there, this was decided when it was made.
+    pub bare: bool,
 }
 
 impl From<&Up> for Wanted {
@@ -37,6 +40,7 @@ impl From<&Up> for Wanted {
             port: up.port,
             bind: Ipv4Addr::LOCALHOST.into(),
             lifetime: if up.detach { Lifetime::Detached } else { Lifetime::Attached },
+            bare: up.bare,
         }
     }
 }
@@ -65,11 +69,17 @@ pub fn start(layout: &Layout, wanted: &Wanted, interrupts: &Interrupts) -> Resul
             port: wanted.port.unwrap_or(DEFAULT_PORT),
             bind: wanted.bind,
             nodes: wanted.nodes.unwrap_or(DEFAULT_NODES),
+            bare: wanted.bare,
         },
     };
+    // Before anything is started: what is missing would be missed too late.
+    let modules = if network.bare { None } else { Some(Modules::read()?) };
     let made = prepare(layout, &network, is_new, &executables);
     let result = match made {
-        Ok(true) => launch(layout, &network, &executables, wanted.lifetime, interrupts),
+        Ok(true) => {
+            let plan = Plan { executables: &executables, lifetime: wanted.lifetime, modules };
+            launch(layout, &network, &plan, interrupts)
+        }
         Ok(false) => status::collect(layout, &network).map(|status| (status, Vec::new())),
         Err(error) => Err(error),
     };
@@ -128,19 +138,34 @@ fn prepare(
     Ok(true)
 }
 
+/// How a network is started.
+struct Plan<'a> {
+    executables: &'a Executables,
+    lifetime: Lifetime,
+    /// What to put on it.
+    modules: Option<Modules>,
+}
+
 fn launch(
     layout: &Layout,
     network: &Network,
-    executables: &Executables,
-    lifetime: Lifetime,
+    plan: &Plan<'_>,
     interrupts: &Interrupts,
 ) -> Result<(NetworkStatus, Vec<Child>), Error> {
     let running = nodes::running(layout, network)?;
     let missing: Vec<_> = (0..network.nodes).filter(|index| !running.contains(index)).collect();
     progress(&format!("starting {} nodes", missing.len()));
     let mut children = Vec::new();
-    let started = start_all(layout, &missing, executables, lifetime, &mut children)
-        .and_then(|()| wait_for_certified(layout, network, &mut children, interrupts));
+    let started = start_all(layout, &missing, plan, &mut children)
+        .and_then(|()| wait_for_certified(layout, network, &mut children, interrupts))
+        .and_then(|status| match &plan.modules {
+            None => Ok(status),
+            Some(modules) => {
+                let key_file = system_canisters::key_file(&layout.dir);
+                system_canisters::install(modules, &status, &key_file, interrupts)?;
+                status::collect(layout, network)
+            }
+        });
     match started {
         Ok(status) => Ok((status, children)),
         Err(error) => {
@@ -157,12 +182,11 @@ fn launch(
 fn start_all(
     layout: &Layout,
     missing: &[usize],
-    executables: &Executables,
-    lifetime: Lifetime,
+    plan: &Plan<'_>,
     children: &mut Vec<Child>,
 ) -> Result<(), Error> {
     for &index in missing {
-        children.push(nodes::start(layout, index, executables, lifetime)?);
+        children.push(nodes::start(layout, index, plan.executables, plan.lifetime)?);
     }
     Ok(())
 }
@@ -243,7 +267,7 @@ pub fn reap(children: &mut [Child]) {
 fn remove(layout: &Layout, whole: bool) {
     let paths = match whole {
         true => vec![layout.dir.clone()],
-        false => ["nodes", "subnet.json", "network.json", "lock"]
+        false => ["nodes", "operator.key", "subnet.json", "network.json", "lock"]
             .map(|name| layout.dir.join(name))
             .to_vec(),
     };

@@ -15,7 +15,7 @@ pub const COMMAND: Command = Command {
     help: "\
 Usage: eval \"$(cargo xtask env)\"
 
-Sets up and builds the example canisters as `cargo xtask test` does, then prints shell lines that set
+Sets up and builds the canisters as `cargo xtask test` does, then prints shell lines that set
   CARGO_TARGET_DIR      the target folder that all commands share
   PLINTH_CANISTERS      folder with <name>.wasm and <name>.did of each example canister
   PLINTH_NODE_MODULES   folder with the npm packages (`icp`, `@icp-sdk/core`, `playwright-core`)
@@ -38,7 +38,8 @@ pub fn provided(folders: &Folders, ready: &Ready, canisters: &Path) -> Provided 
 fn run(folders: &Folders, options: Options) -> Result<(), Error> {
     options.finish()?;
     let ready = setup::set_up(folders, Purpose::Test)?;
-    let canisters = canisters::build(folders, &ready)?;
+    canisters::install_system(folders, &ready)?;
+    let canisters = canisters::build_examples(folders, &ready)?;
     for (name, value) in provided(folders, &ready, &canisters) {
         println!("export {name}={}", quoted(&value.to_string_lossy()));
     }

@@ -11,11 +11,11 @@ use crate::setup::{self, Purpose};
 
 pub const COMMAND: Command = Command {
     name: "test",
-    summary: "set up, build the example canisters and run all tests",
+    summary: "set up, build the canisters and run all tests",
     help: "\
 Usage: cargo xtask test [-- ARGUMENTS]
 
-Installs what is missing (see `cargo xtask setup`), builds the example canisters and the programs, and
+Installs what is missing (see `cargo xtask setup`), builds the canisters and the programs, and
 runs all tests in the release profile: the examples in the documentation, then the others with
 cargo-nextest where it is installed, else with cargo test. ARGUMENTS replace `--workspace` in the
 latter, for instance `cargo xtask test -- -p replica-state page_map`; documentation is then left out.",
@@ -25,7 +25,8 @@ latter, for instance `cargo xtask test -- -p replica-state page_map`; documentat
 fn run(folders: &Folders, options: Options) -> Result<(), Error> {
     let selected = options.finish()?;
     let ready = setup::set_up(folders, Purpose::Test)?;
-    let canisters = canisters::build(folders, &ready)?;
+    canisters::install_system(folders, &ready)?;
+    let canisters = canisters::build_examples(folders, &ready)?;
     let provided = environment::provided(folders, &ready, &canisters);
     // The system tests start these as a user would; cargo does not build them for another package's tests.
     cargo(folders, &provided).args(["build", "--release", "--workspace", "--bins"]).run()?;

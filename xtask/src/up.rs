@@ -1,6 +1,7 @@
 //! `cargo xtask up`: from a clone to a running local network.
 
 use crate::Command;
+use crate::canisters;
 use crate::command::Run;
 use crate::error::Error;
 use crate::folders::Folders;
@@ -14,7 +15,7 @@ pub const COMMAND: Command = Command {
 Usage: cargo xtask up [OPTIONS OF plinth up]
 
 Installs what is missing (see `cargo xtask setup`), builds `plinth`, `orchestrator` and `replica` in
-release, and runs `plinth up` with the given options, for instance --nodes 4, --dir .plinth,
+release, the system canisters that `plinth` puts on a new network, and runs `plinth up` with the given options, for instance --nodes 4, --dir .plinth,
 --port 4943, --detach, --json. `plinth up --help` lists them.",
     run,
 };
@@ -22,6 +23,7 @@ release, and runs `plinth up` with the given options, for instance --nodes 4, --
 fn run(folders: &Folders, options: Options) -> Result<(), Error> {
     let passed_on = options.finish_passing_on();
     let ready = setup::set_up(folders, Purpose::Up)?;
+    canisters::install_system(folders, &ready)?;
     Run::cargo(folders)
         .args([
             "build",

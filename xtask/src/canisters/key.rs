@@ -1,6 +1,6 @@
 //! The name under which built modules are kept: a hash of all that decides about their bytes.
 
-use super::NAMES;
+use super::Set;
 use crate::error::Error;
 use crate::folders::Folders;
 use crate::setup::Ready;
@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Hashes the sources of all canisters, both compilers, and the way they are called.
-pub fn of_sources(folders: &Folders, ready: &Ready) -> Result<String, Error> {
+/// Hashes the sources of a set of canisters, both compilers, and the way they are called.
+pub fn of_sources(folders: &Folders, ready: &Ready, set: &Set) -> Result<String, Error> {
     let mut hash = Sha256::new();
     let mut add = |name: &str, content: &[u8]| {
         for part in [name.as_bytes(), content] {
@@ -24,12 +24,10 @@ pub fn of_sources(folders: &Folders, ready: &Ready) -> Result<String, Error> {
     add("linker", ready.wasm_linker.as_os_str().as_encoded_bytes());
     let motoko = ready.node_modules.join("motoko/package.json");
     add("motoko compiler", &fs::read(&motoko).map_err(Error::file("read", &motoko))?);
-    for name in NAMES {
-        for path in files(&folders.root.join("examples").join(name))? {
-            let relative =
-                path.strip_prefix(&folders.root).unwrap_or(&path).to_string_lossy().into_owned();
-            add(&relative, &fs::read(&path).map_err(Error::file("read", &path))?);
-        }
+    for path in files(&folders.root.join(set.home))? {
+        let relative =
+            path.strip_prefix(&folders.root).unwrap_or(&path).to_string_lossy().into_owned();
+        add(&relative, &fs::read(&path).map_err(Error::file("read", &path))?);
     }
     Ok(hex::encode(&hash.finalize()[..10]))
 }
@@ -40,8 +38,11 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     for entry in fs::read_dir(folder).map_err(Error::file("list", folder))? {
         let path = entry.map_err(Error::file("list", folder))?.path();
         if path.is_file() {
-            found.push(path);
-        } else if path.is_dir() && !path.ends_with("target") {
+            // What people read decides nothing.
+            if path.extension().is_none_or(|extension| extension != "md") {
+                found.push(path);
+            }
+        } else if path.is_dir() && !path.ends_with("target") && !path.ends_with(".icp") {
             found.append(&mut files(&path)?);
         }
     }
@@ -56,7 +57,7 @@ mod tests {
     #[test]
     fn lists_sources_in_order_without_build_output() {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["b.rs", "src/a.rs", "target/x.rs"] {
+        for name in ["b.rs", "src/a.rs", "src/a.md", "target/x.rs"] {
             let path = folder.path().join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, name).unwrap();

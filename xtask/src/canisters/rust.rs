@@ -16,9 +16,16 @@ pub fn compiler_version(folders: &Folders) -> Result<String, Error> {
     Run::new(folders, RUSTC).arg("--version").read()
 }
 
-/// Builds `examples/<name>` and puts its module and interface into a folder.
-pub fn build(folders: &Folders, ready: &Ready, name: &str, into: &Path) -> Result<(), Error> {
+/// Builds the crate in `<home>/<name>` and puts its module and interface into a folder.
+pub fn build(
+    folders: &Folders,
+    ready: &Ready,
+    home: &str,
+    name: &str,
+    into: &Path,
+) -> Result<(), Error> {
     eprintln!("canisters: {name} (the first time this compiles std and takes some minutes)");
+    let source = folders.root.join(home).join(name);
     // Their own target folder: another compiler than the workspace's.
     let target = folders.cache.join("canisters/target");
     let mut cargo = Run::new(folders, CARGO)
@@ -31,7 +38,7 @@ pub fn build(folders: &Folders, ready: &Ready, name: &str, into: &Path) -> Resul
             "-Z",
             "build-std=std,panic_abort",
         ])
-        .within(&folders.root.join("examples").join(name))
+        .within(&source)
         .quiet_env("CARGO_TARGET_DIR", &target)
         .quiet_env("RUSTC", RUSTC)
         .quiet_env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", &ready.wasm_linker)
@@ -51,7 +58,7 @@ pub fn build(folders: &Folders, ready: &Ready, name: &str, into: &Path) -> Resul
     cargo.run()?;
     let module =
         target.join(TARGET).join("release").join(format!("{}.wasm", name.replace('-', "_")));
-    let interface = folders.root.join("examples").join(name).join(format!("{name}.did"));
+    let interface = source.join(format!("{name}.did"));
     super::node(folders, INTERFACE_CHECK, &[&module, &interface])?;
     // Tools read the interface from the module's metadata.
     Run::new(folders, ready.node_modules.join("@icp-sdk/ic-wasm-linux-x64/bin/ic-wasm"))
@@ -62,5 +69,5 @@ pub fn build(folders: &Folders, ready: &Ready, name: &str, into: &Path) -> Resul
         .arg(&interface)
         .output_to_stderr()
         .run()?;
-    super::copy_interface(folders, name, into)
+    super::copy(&interface, into)
 }
