@@ -8,6 +8,7 @@
 //! ZIP-215, checked one by one; ECDSA with `s` in either half of its range; DER in its one form.
 
 mod canister;
+mod cost;
 mod ecdsa;
 mod node_key;
 mod rsa;
@@ -24,7 +25,7 @@ pub use webauthn::WebAuthnError;
 
 use crate::chain_key::PublicKey as RootKey;
 use crate::domain::Domain;
-use ed25519_consensus::VerificationKey;
+use ed25519_zebra::VerificationKey;
 use std::fmt;
 use types::Principal;
 
@@ -155,7 +156,8 @@ fn verify_ed25519(
     payload: &[u8],
     signature: &[u8],
 ) -> Result<(), SignatureError> {
-    ed25519_consensus::Signature::try_from(signature)
-        .and_then(|signature| key.verify(&signature, payload))
-        .map_err(|_| SignatureError::Invalid("Ed25519"))
+    ed25519_zebra::Signature::try_from(signature)
+        .ok()
+        .and_then(|signature| key.verify(&signature, payload).ok())
+        .ok_or(SignatureError::Invalid("Ed25519"))
 }

@@ -61,12 +61,23 @@ pub struct Limits {
     pub body_timeout: Duration,
     /// Bytes of all bodies that are being read or decoded; above, the answer is 429.
     pub body_bytes_in_flight_max: usize,
+    /// Connections at once; above, new ones wait in the queue of the kernel. Each takes a file
+    /// descriptor and up to 64 KiB.
+    pub connections_max: usize,
+    /// How long a new connection may take to send the head of its first request; after that it is
+    /// closed.
+    pub head_timeout: Duration,
+    /// How long a connection may go without a request being answered, which is also how long a
+    /// client may take to read an answer; after that it is closed. Clients keep connections in
+    /// stock for 60 to 90 s.
+    pub idle_timeout: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            calls_max: 50,
+            // A burst of every client at once; checking that many takes the threads some 100 ms.
+            calls_max: 1_000,
             queries_max: 400,
             read_states_max: 100,
             call_threads: 2,
@@ -76,6 +87,10 @@ impl Default for Limits {
             sync_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(10),
             body_bytes_in_flight_max: 256 << 20,
+            // Every waiting call has one, and some remain for those who query.
+            connections_max: 24_000,
+            head_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(90),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::domain::Domain;
 use crate::request_id::{Value, hash_of_map};
-use ed25519_consensus::SigningKey;
+use ed25519_zebra::SigningKey;
 use types::{MessageId, NodeId, RejectCode, Time};
 use zeroize::Zeroize as _;
 
@@ -33,7 +33,7 @@ impl NodeSigningKey {
 
     /// The public key, 32 bytes.
     pub fn public_key(&self) -> [u8; 32] {
-        self.0.verification_key().to_bytes()
+        self.0.verification_key().into()
     }
 
     /// The node whose key this is.

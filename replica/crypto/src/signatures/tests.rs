@@ -448,3 +448,55 @@ proptest! {
         }
     }
 }
+
+/// The 14 encodings of the eight points of small order: y, and the sign of x in the last bit.
+fn encodings_of_small_order() -> Vec<[u8; 32]> {
+    let ys = [
+        // y = 1, y = -1, y = 0 and the two others, below the prime.
+        "0100000000000000000000000000000000000000000000000000000000000000",
+        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "0000000000000000000000000000000000000000000000000000000000000000",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        // y = 0 and y = 1 once more, with the prime added.
+        "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    ];
+    ys.iter()
+        .flat_map(|y| {
+            let mut positive = [0; 32];
+            hex::decode_to_slice(y, &mut positive).unwrap();
+            let mut negative = positive;
+            negative[31] |= 0x80;
+            [positive, negative]
+        })
+        .collect()
+}
+
+/// The cases in which libraries for Ed25519 differ: with `s = 0` and points of small order, the
+/// equation of ZIP-215 holds for every message, whatever the encodings.
+#[test]
+fn ed25519_follows_zip_215_where_libraries_differ() {
+    let encodings = encodings_of_small_order();
+    assert_eq!(encodings.len(), 14);
+    for public in &encodings {
+        let key = super::ed25519_key(public).unwrap();
+        let independent = ed25519_consensus::VerificationKey::try_from(*public).unwrap();
+        for r in &encodings {
+            let mut signature = [0; 64];
+            signature[..32].copy_from_slice(r);
+            super::verify_ed25519(&key, b"any message", &signature).unwrap();
+            independent.verify(&signature.into(), b"any message").unwrap();
+            // The order of the group in place of 0 is the same number, not reduced: refused.
+            signature[32..].copy_from_slice(&GROUP_ORDER);
+            assert!(super::verify_ed25519(&key, b"any message", &signature).is_err());
+            assert!(independent.verify(&signature.into(), b"any message").is_err());
+        }
+    }
+}
+
+/// 2^252 + 27742317777372353535851937790883648493, little-endian.
+const GROUP_ORDER: [u8; 32] = [
+    0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+];

@@ -9,7 +9,7 @@ use super::ecdsa::P256Key;
 use super::rsa::RsaKey;
 use super::{UserKeyError, ed25519_key, spki};
 use crate::cbor::{self, CborError};
-use ed25519_consensus::VerificationKey;
+use ed25519_zebra::VerificationKey;
 use minicbor::Decoder;
 use sha2::{Digest as _, Sha256};
 
