@@ -26,6 +26,9 @@
 mod bounds;
 mod catch_up;
 mod certification;
+#[cfg(test)]
+#[path = "../../../types/conformance.rs"]
+mod conformance;
 mod effect;
 mod gossip;
 mod key_generation;

@@ -316,9 +316,9 @@ impl Reader<'_> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use sha2::{Digest as _, Sha256};
 
     use super::*;
+    use crate::conformance::{Format, check};
 
     fn samples(n: u8) -> Vec<Message> {
         let height = Height(u64::from(n).pow(8));
@@ -389,12 +389,14 @@ mod tests {
     }
 
     /// Members of one version must understand each other: a change here is a new version.
+    /// The version is the first field.
     #[test]
-    fn conformance() {
-        let mut hash = Sha256::new();
-        (0..=255).flat_map(samples).for_each(|message| hash.update(message.encode()));
-        let digest: [u8; 32] = hash.finalize().into();
-        let text: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(text, "1db46f3934544f2e5d9b141659f0c85b867c2b845d335d2d15124956728e64cb");
+    fn the_format_is_frozen() {
+        let messages = (0..=255).flat_map(samples);
+        check(&[Format {
+            name: "messages of members (VERSION)",
+            encodings: messages.map(|message| message.encode().to_vec()).collect(),
+            hash: "b5dbfd61ddf8575e1796ce044d751b1a10609b03d91c50305346043e586aefcb",
+        }]);
     }
 }
