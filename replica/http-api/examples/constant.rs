@@ -9,6 +9,7 @@ use axum::Router;
 use axum::http::{HeaderValue, header};
 use axum::routing::post;
 use bytes::Bytes;
+use replica_http_api::Limits;
 use tokio::net::TcpListener;
 
 /// Bytes of the answer to a query with a reply of some 30 bytes: the reply, a signature of 64
@@ -20,7 +21,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).ok_or("usage: constant ADDRESS:PORT")?;
     let listener = TcpListener::bind(&address).await?;
     println!("{}", listener.local_addr()?);
-    replica_http_api::serve(listener, router()).await;
+    replica_http_api::serve(listener, router(), Limits::default()).await;
     Ok(())
 }
 

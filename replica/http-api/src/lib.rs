@@ -28,7 +28,9 @@
 //!
 //! Every queue has a bound in [`Limits`] and an answer for when it is full: checking calls,
 //! queries and `read_state` 429; memory for bodies 429; the node's pool of calls 503; places to
-//! wait for a certificate: the call is taken and answered with 202.
+//! wait for a certificate: the call is taken and answered with 202. Connections: new ones wait in
+//! the queue of the kernel. A client that is slow to send a head, to send a body, or to read an
+//! answer loses its connection after the timeout of [`Limits`] for it.
 
 mod answer;
 mod api;

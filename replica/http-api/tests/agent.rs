@@ -8,7 +8,7 @@ use std::sync::Arc;
 use fixture::TestChain;
 use ic_agent::identity::{AnonymousIdentity, BasicIdentity, Prime256v1Identity, Secp256k1Identity};
 use ic_agent::{Agent, AgentError, Identity};
-use replica_http_api::{Clock as _, SystemClock, serve};
+use replica_http_api::{Clock as _, Limits, SystemClock, serve};
 use types::{CanisterId, Principal};
 
 /// Keys made for this test alone.
@@ -32,7 +32,7 @@ async fn served_chain() -> (Arc<TestChain>, String) {
     chain.set_now(SystemClock.now());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
-    tokio::spawn(serve(listener, chain.router()));
+    tokio::spawn(serve(listener, chain.router(), Limits::default()));
     (chain, format!("http://{address}"))
 }
 

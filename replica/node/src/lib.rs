@@ -3,7 +3,8 @@
 //! - [`wiring`] joins consensus, execution, disk and audience behind the engine, on one page; the
 //!   simulation uses the same code.
 //! - [`opening`] makes consensus and execution of what is on disk.
-//! - [`node`] starts a whole node from its configuration and ends it in order.
+//! - [`node`] starts a whole node from its configuration and ends it in order; [`descriptors`]
+//!   says how many connections it may take.
 //! - [`config`] and [`node_key`] are what the operator gives; [`outlook`], [`metrics`] and
 //!   [`operator`] what the operator gets.
 //!
@@ -14,6 +15,7 @@
 
 pub mod ceremony;
 pub mod config;
+pub mod descriptors;
 pub mod disk;
 pub mod ending;
 pub mod endpoint;

@@ -15,6 +15,7 @@ use types::Height;
 
 use crate::ceremony::members;
 use crate::config::Config;
+use crate::descriptors::open_files_max;
 use crate::ending::{Ending, EndingCell};
 use crate::endpoint::{QueryExecution, Submission};
 use crate::execution::{ExecutionThread, queue};
@@ -32,6 +33,9 @@ const ENGINE_LOOK: Duration = Duration::from_millis(50);
 
 /// Threads that serve HTTP; work that computes has its own.
 const HTTP_THREADS: usize = 2;
+
+/// Connections to the listener for metrics and health: a few scrapers and people.
+const OPERATOR_CONNECTIONS_MAX: usize = 64;
 
 /// Why a node could not start or had to end.
 #[derive(Debug, Error)]
@@ -88,6 +92,14 @@ pub fn run(
     runtime.block_on(running.serve(&config, listeners, registry, stop));
     runtime.shutdown_timeout(HTTP_STOP);
     running.finish()
+}
+
+/// The default bounds, with no more connections than half of the files that the process may have
+/// open: the database and the other nodes need theirs, whatever clients do.
+fn http_limits() -> Limits {
+    let limits = Limits::default();
+    let half = usize::try_from(open_files_max() / 2).unwrap_or(usize::MAX);
+    Limits { connections_max: limits.connections_max.min(half), ..limits }
 }
 
 struct Listeners {
@@ -157,8 +169,10 @@ impl Running {
         let router = replica_http_api::router(self.api(config), &mut registry);
         let view = Arc::new(OperatorView::new(Arc::clone(&self.outlook), registry));
         let operator = replica_http_api::operator_router(view);
-        tokio::spawn(replica_http_api::serve(listeners.api, router));
-        tokio::spawn(replica_http_api::serve(listeners.metrics, operator));
+        let limits = http_limits();
+        let few = Limits { connections_max: OPERATOR_CONNECTIONS_MAX, ..limits.clone() };
+        tokio::spawn(replica_http_api::serve(listeners.api, router, limits));
+        tokio::spawn(replica_http_api::serve(listeners.metrics, operator, few));
         log::info!(node:% = config.member.node_id, api:% = config.file.api; "the node runs");
         let engine_ended = async {
             while !self.engine.is_finished() {
@@ -176,7 +190,7 @@ impl Running {
         let outlook = Arc::clone(&self.outlook);
         Api {
             subnet: Arc::clone(&config.subnet),
-            limits: Limits::default(),
+            limits: http_limits(),
             version: config.subnet.replica_version.clone(),
             certified: Arc::clone(&self.states),
             submit: Arc::new(Submission { injector: self.engine.injector(), outlook }),
