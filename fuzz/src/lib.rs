@@ -1,9 +1,17 @@
 //! One function for each decoder of foreign bytes: it must not panic, and what it accepts must
 //! satisfy what is asserted here. `targets/` hands them to libFuzzer; see README.md.
 
+mod chain_key;
+mod configuration;
+mod consensus;
 mod delegation;
+mod management;
 
+pub use chain_key::{shares, transcript};
+pub use configuration::subnet_config;
+pub use consensus::{consensus, payload, peer_message};
 pub use delegation::delegation;
+pub use management::management_call;
 
 use bytes::Bytes;
 use replica_crypto::Domain;
