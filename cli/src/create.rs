@@ -21,13 +21,8 @@ const CHECKPOINT_INTERVAL: u64 = 500;
 /// The canister ids of a local network: from those of the NNS canisters up to those of all public
 /// canisters that tools ask by name (the cycles ledger, the registry of engines). On a network of one
 /// subnet, what is not there is "not found", which they understand, and not elsewhere. Users' canisters
-/// come after the last system canister.
-const CANISTER_INDEX_RANGE: (u64, u64) = (0, LAST_CANISTER_INDEX);
-
-/// The same without system canisters: the first canister of a user must not get the id of one.
-const BARE_CANISTER_INDEX_RANGE: (u64, u64) = (1 << 20, LAST_CANISTER_INDEX);
-
-const LAST_CANISTER_INDEX: u64 = (1 << 26) - 1;
+/// get ids behind those of the NNS (`SubnetConfig::first_allotted_index`).
+const CANISTER_INDEX_RANGE: (u64, u64) = (0, (1 << 26) - 1);
 
 /// How long an orchestrator gives its replica to write a checkpoint and stop.
 const STOP_TIMEOUT_MS: u64 = 20_000;
@@ -88,7 +83,7 @@ pub fn create(
         // The owner of the system canisters; its key has a node key's form.
         generate_key(&executables.replica, &system_canisters::key_file(&layout.dir))?;
     }
-    let config = subnet_config(nodes, network.bare);
+    let config = subnet_config(nodes);
     config.check()?;
     let bytes = serde_json::to_vec_pretty(&config).expect("plain data");
     write_whole(&layout.subnet_file(), &bytes)?;
@@ -121,7 +116,7 @@ fn member(network: &Network, index: usize, key: &GeneratedKey) -> Result<Member,
     Ok(Member { node_id: key.node_id, public_key, p2p: addresses.p2p, api: addresses.api })
 }
 
-fn subnet_config(mut members: Vec<Member>, bare: bool) -> SubnetConfig {
+fn subnet_config(mut members: Vec<Member>) -> SubnetConfig {
     members.sort_by_key(|member| member.node_id);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     SubnetConfig {
@@ -131,7 +126,7 @@ fn subnet_config(mut members: Vec<Member>, bare: bool) -> SubnetConfig {
         genesis_time: Time(u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)),
         replica_version: ReplicaVersion(env!("CARGO_PKG_VERSION").into()),
         members,
-        canister_index_range: if bare { BARE_CANISTER_INDEX_RANGE } else { CANISTER_INDEX_RANGE },
+        canister_index_range: CANISTER_INDEX_RANGE,
         idle_block_interval_ms: IDLE_BLOCK_INTERVAL_MS,
         checkpoint_interval: CHECKPOINT_INTERVAL,
         limits: Limits::default(),
@@ -200,7 +195,7 @@ mod tests {
                 member(&network, index.into(), &key).expect("a key")
             })
             .collect();
-        let config = subnet_config(members, network.bare);
+        let config = subnet_config(members);
         config.check().expect("valid");
         assert_eq!(config.quorum(), 3);
     }

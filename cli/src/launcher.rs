@@ -96,7 +96,7 @@ pub fn run(arguments: &[OsString]) -> Result<(), Error> {
     let layout = Layout::at(&launch.state_dir.join("plinth"))?;
     let mut started = up::start(&layout, &wanted(&launch, &layout)?, &interrupts)?;
     let config = create::read_subnet(&layout)?;
-    let first = types::CanisterId::from_index(config.canister_index_range.0);
+    let first = types::CanisterId::from_index(config.first_allotted_index());
     let status = LauncherStatus {
         v: "1",
         gateway_port: started.network.port,

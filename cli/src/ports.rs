@@ -52,7 +52,7 @@ mod tests {
     fn a_taken_port_is_named() {
         let bind = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let port = choose(bind, 2).expect("a free port");
-        let network = Network { format: 1, port, bind, nodes: 2 };
+        let network = Network { format: 1, port, bind, nodes: 2, bare: true };
         check(&network).expect("free");
         let _taken = TcpListener::bind(network.addresses(1).p2p).expect("free");
         let error = check(&network).expect_err("taken").to_string();

@@ -44,7 +44,7 @@ struct SystemCanister {
     argument: fn(Principal) -> Vec<u8>,
 }
 
-/// In the order of their ids: the subnet gives out ids in order, and none that lies behind.
+/// In the order of their ids.
 const ALL: [SystemCanister; 3] = [
     SystemCanister {
         name: "local-icp-ledger",

@@ -105,6 +105,15 @@ pub fn install_system(folders: &Folders, ready: &Ready) -> Result<(), Error> {
     SYSTEM.names().try_for_each(|name| copy(&module(&built, name), &place))
 }
 
+/// Runs the tests of what the canisters of `canisters/` share, on this machine's processor.
+pub fn test_system(folders: &Folders) -> Result<(), Error> {
+    Run::cargo(folders)
+        .args(["test", "--locked", "--quiet", "-p", "ledger", "--lib"])
+        .within(&folders.root.join(SYSTEM.home))
+        .quiet_env("CARGO_TARGET_DIR", folders.cache.join("canisters/target"))
+        .run()
+}
+
 fn build(folders: &Folders, ready: &Ready, set: &Set) -> Result<PathBuf, Error> {
     let key = key::of_sources(folders, ready, set)?;
     let home = folders.cache.join("canisters");

@@ -31,6 +31,7 @@ fn run(folders: &Folders, options: Options) -> Result<(), Error> {
     // The system tests start these as a user would; cargo does not build them for another package's tests.
     cargo(folders, &provided).args(["build", "--release", "--workspace", "--bins"]).run()?;
     if selected.is_empty() {
+        canisters::test_system(folders)?;
         // First the examples in the documentation, so that the summary of the tests stands at the end.
         cargo(folders, &provided)
             .args(["test", "--release", "--workspace", "--doc", "--quiet"])

@@ -430,3 +430,6 @@ fn pair(from: &Key, spender: &Key) -> Vec<u8> {
     pair.extend_from_slice(spender);
     pair
 }
+
+#[cfg(test)]
+mod tests;
