@@ -14,6 +14,7 @@
 mod cbor;
 mod lookup;
 mod merge;
+mod sha256;
 #[cfg(test)]
 mod tests;
 
@@ -22,7 +23,7 @@ pub use lookup::{Lookup, SubtreeLookup};
 pub use merge::MergeError;
 
 use bytes::Bytes;
-use sha2::{Digest as _, Sha256};
+use sha256::sha256;
 
 /// A SHA-256 digest of a tree or of a part of it.
 pub type Digest = [u8; 32];
@@ -104,30 +105,20 @@ impl HashTree {
 
 /// The digest of a tree without entries.
 pub(crate) fn empty_digest() -> Digest {
-    Sha256::digest(b"\x11ic-hashtree-empty").into()
+    sha256([b"\x11ic-hashtree-empty", b"", b""])
 }
 
 /// The digest of two joined trees.
 pub(crate) fn fork_digest(left: &Digest, right: &Digest) -> Digest {
-    Sha256::new()
-        .chain_update(b"\x10ic-hashtree-fork")
-        .chain_update(left)
-        .chain_update(right)
-        .finalize()
-        .into()
+    sha256([b"\x10ic-hashtree-fork", left, right])
 }
 
 /// The digest of an entry.
 pub(crate) fn labeled_digest(label: &[u8], below: &Digest) -> Digest {
-    Sha256::new()
-        .chain_update(b"\x13ic-hashtree-labeled")
-        .chain_update(label)
-        .chain_update(below)
-        .finalize()
-        .into()
+    sha256([b"\x13ic-hashtree-labeled", label, below])
 }
 
 /// The digest of a value.
 pub(crate) fn leaf_digest(value: &[u8]) -> Digest {
-    Sha256::new().chain_update(b"\x10ic-hashtree-leaf").chain_update(value).finalize().into()
+    sha256([b"\x10ic-hashtree-leaf", value, b""])
 }

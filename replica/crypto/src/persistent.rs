@@ -168,6 +168,23 @@ impl Tree {
         result
     }
 
+    /// Reads what changes at these labels of this level will need. Worth while before many changes
+    /// to a tree that is larger than the caches; changes nothing.
+    pub fn read_ahead(&self, labels: &[&[u8]]) {
+        if let Some(root) = &self.root {
+            branch::read_ahead(root, labels);
+        }
+    }
+
+    /// Computes the digests of this level that changes behind `label` leave alone, while what they
+    /// need is at hand. To be called between many changes in order of their labels; the digest of
+    /// the tree is the same without.
+    pub fn digest_before(&self, label: &[u8]) {
+        if let Some(root) = &self.root {
+            branch::digest_before(root, label);
+        }
+    }
+
     fn put<L: AsRef<[u8]>>(&mut self, path: &[L], node: Node) {
         let (label, rest) = path.split_first().expect("the path of a value has a label");
         match rest {

@@ -15,12 +15,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 use types::{
-    CanisterId, Cycles, Fees, Height, Limits, PrincipalId, ReplicaVersion, StateRoot, SubnetConfig,
+    CanisterId, Cycles, Fees, Height, Limits, MessageId, PrincipalId, ReplicaVersion, SubnetConfig,
     SubnetId, SubnetType, Time,
 };
 
 const CHANGED: u64 = 1_000;
-const REPETITIONS: usize = 9;
+const REPETITIONS: usize = 25;
+const CHECKPOINTS: u64 = 5;
 
 fn main() {
     let canisters = std::env::args().nth(1).map_or(100_000, |n| n.parse().expect("a number"));
@@ -33,89 +34,165 @@ fn main() {
     let build = cpu_ms() - begin;
     let memory_tree = resident_bytes();
 
-    let certify = rehash(&mut state, &mut tree, canisters, |canister, round| {
-        canister.system.certified_data = Bytes::from(vec![round as u8; 32]);
-    });
-    let spend = rehash(&mut state, &mut tree, canisters, |canister, _| {
-        canister.system.balance.0 -= 1;
-    });
-
-    let compare = {
-        change(&mut state, canisters, 50, |canister, _| canister.system.balance.0 -= 1);
-        let begin = cpu_ms();
-        let count = state.changed_canisters(tree.state()).count() as u64;
-        assert_eq!(count, CHANGED.min(canisters));
-        cpu_ms() - begin
-    };
+    let spend = rehash(&mut state, &mut tree, canisters, spend);
+    let certify = rehash(&mut state, &mut tree, canisters, certify);
+    // Of a copy, as the checkpoints that follow are those of canisters without pages.
+    let busy = rehash(&mut state.clone(), &mut tree.clone(), canisters, busy);
 
     let dir = tempfile::tempdir().expect("a temporary directory");
     let store = Store::open(dir.path()).expect("a new store").store;
-    let write = |state: &mut ReplicatedState| {
-        state.height = state.height.next();
-        let begin = Instant::now();
-        let checkpoint = store.checkpoint(state, StateRoot([0; 32])).expect("a checkpoint");
-        let size = checkpoint.size;
-        checkpoint.move_pages(state);
-        (ms(begin), size.overlay_bytes + size.database_bytes)
-    };
-    let (first_ms, first_bytes) = write(&mut state);
-    change(&mut state, canisters, 3, |canister, _| dirty(canister, 1));
-    let (next_ms, next_bytes) = write(&mut state);
+    let first = write(&store, &mut state, &mut tree);
+    let next = (0..CHECKPOINTS).map(|round| {
+        change(&mut state, canisters, round, |state, id, _| dirty(state, id, 1));
+        write(&store, &mut state, &mut tree)
+    });
+    let next = next.collect::<Vec<_>>().into_iter().min_by(|a, b| a.0.total_cmp(&b.0));
+    let next = next.expect("there are several");
     // One canister fills 64 MiB: what large writes cost.
-    change(&mut state, 1, 0, |canister, _| dirty(canister, 16_384));
-    let (large_ms, large_bytes) = write(&mut state);
+    change(&mut state, 1, 0, |state, id, _| dirty(state, id, 16_384));
+    let large = write(&store, &mut state, &mut tree);
+    drop(store);
+    let begin = Instant::now();
+    let opened = Store::open(dir.path()).expect("what was written");
+    let open_ms = ms(begin);
+    assert!(opened.latest.is_some_and(|tree| tree.state().height == state.height));
 
     println!(
         "{{\"canisters\":{canisters},\"build_tree_ms\":{build:.1},\
-         \"rehash_1000_certified_data_ms\":{certify:.2},\"rehash_1000_balance_ms\":{spend:.2},\"compare_1000_ms\":{compare:.2},\
+         \"rehash_1000_spent\":{spend},\"rehash_1000_certified_data\":{certify},\
+         \"rehash_1000_busy\":{busy},\
          \"bytes_per_idle_canister\":{},\"of_that_in_the_tree\":{},\
-         \"first_checkpoint_ms\":{first_ms:.0},\"first_checkpoint_bytes\":{first_bytes},\
-         \"checkpoint_1000_pages_ms\":{next_ms:.0},\"checkpoint_1000_pages_bytes\":{next_bytes},\
-         \"checkpoint_64_mib_ms\":{large_ms:.0},\"checkpoint_64_mib_bytes\":{large_bytes}}}",
+         \"first_checkpoint_ms\":{:.0},\"first_checkpoint_bytes\":{},\
+         \"checkpoint_1000_pages_ms\":{:.0},\"checkpoint_1000_pages_bytes\":{},\
+         \"checkpoint_64_mib_ms\":{:.0},\"checkpoint_64_mib_bytes\":{},\"open_ms\":{open_ms:.0}}}",
         (memory_tree - memory_before) / canisters,
         (memory_tree - memory_states) / canisters,
+        first.0,
+        first.1,
+        next.0,
+        next.1,
+        large.0,
+        large.1,
     );
 }
 
-/// The median time from changing a thousand canisters to the new root.
-fn rehash(
-    state: &mut ReplicatedState,
-    tree: &mut StateTree,
-    canisters: u64,
-    edit: fn(&mut CanisterState, u64),
-) -> f64 {
-    let mut times: Vec<f64> = (0..REPETITIONS as u64)
-        .map(|round| {
-            change(state, canisters, round, edit);
-            let begin = cpu_ms();
-            let next = tree.next(Arc::new(state.clone()));
-            next.root();
-            let end = cpu_ms();
-            // Freeing the state before is not part of the way to the root.
-            *tree = next;
-            end - begin
-        })
-        .collect();
-    times.sort_by(f64::total_cmp);
-    times[REPETITIONS / 2]
+/// The milliseconds and the bytes of a checkpoint.
+fn write(store: &Store, state: &mut ReplicatedState, tree: &mut StateTree) -> (f64, u64) {
+    state.height = state.height.next();
+    *tree = tree.next(Arc::new(state.clone()));
+    let root = tree.root();
+    let begin = Instant::now();
+    let checkpoint = store.checkpoint(state, root).expect("a checkpoint");
+    let time = ms(begin);
+    let size = checkpoint.size;
+    checkpoint.move_pages(state);
+    (time, size.overlay_bytes + size.database_bytes)
 }
 
-/// Edits a thousand canisters that are spread over all.
-fn change(
-    state: &mut ReplicatedState,
-    canisters: u64,
-    round: u64,
-    edit: fn(&mut CanisterState, u64),
-) {
-    let step = (canisters / CHANGED).max(1);
-    for n in 0..CHANGED.min(canisters) {
-        let id = CanisterId::from_index((n * step + round) % canisters);
-        edit(state.canister_mut(&id).expect("it was made"), round);
+/// What is done to each of the changed canisters in a round of this number.
+type Edit = fn(&mut ReplicatedState, CanisterId, u64);
+
+fn canister<'s>(state: &'s mut ReplicatedState, id: &CanisterId) -> &'s mut CanisterState {
+    state.canister_mut(id).expect("it was made")
+}
+
+/// Nothing that is in the tree.
+fn spend(state: &mut ReplicatedState, id: CanisterId, _: u64) {
+    canister(state, &id).system.balance.0 -= 1;
+}
+
+fn certify(state: &mut ReplicatedState, id: CanisterId, round: u64) {
+    let mut data = vec![round as u8; 32];
+    data[..8].copy_from_slice(&state.totals.update_transactions.to_le_bytes());
+    canister(state, &id).system.certified_data = Bytes::from(data);
+}
+
+/// What an update call that sets certified data leaves: a page, cycles, data, and its reply.
+fn busy(state: &mut ReplicatedState, id: CanisterId, round: u64) {
+    state.totals.update_transactions += 1;
+    certify(state, id, round);
+    spend(state, id, round);
+    let now = state.time;
+    let execution = canister(state, &id).execution.as_mut().expect("it has code");
+    execution.heap.pages.write(0, &round.to_le_bytes());
+    let mut call = MessageId([round as u8; 32]);
+    call.0[..8].copy_from_slice(&id.as_slice()[..8]);
+    // Like a hash: the ids of calls are spread.
+    call.0 = Module::new(call.0.to_vec()).hash;
+    let history = &mut state.ingress_history;
+    let received = history.receive(call, PrincipalId::anonymous(), Some(id), now.plus_ms(60_000));
+    received.expect("a new call");
+    history.reply(&call, Bytes::from(vec![1; 64]), now).expect("an open call");
+}
+
+/// Medians over many rounds in milliseconds.
+struct Rehash {
+    /// Finding what changed; a part of `all`.
+    compare: f64,
+    /// The digests; a part of `all`.
+    digest: f64,
+    /// From the changed state to its root.
+    all: f64,
+    /// The fastest round.
+    all_min: f64,
+}
+
+impl std::fmt::Display for Rehash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { compare, digest, all, all_min } = self;
+        write!(
+            f,
+            "{{\"ms\":{all:.2},\"min_ms\":{all_min:.2},\"compare_ms\":{compare:.2},\
+             \"digest_ms\":{digest:.2}}}"
+        )
     }
 }
 
-fn dirty(canister: &mut CanisterState, pages: u64) {
-    let execution = canister.execution.as_mut().expect("it has code");
+/// Times the way from changing a thousand canisters to the new root.
+fn rehash(state: &mut ReplicatedState, tree: &mut StateTree, canisters: u64, edit: Edit) -> Rehash {
+    let (mut compare, mut digest, mut all) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..2 * REPETITIONS as u64 {
+        change(state, canisters, round, edit);
+        // Finding the changes warms the caches for what follows, so it is timed in rounds of its
+        // own.
+        let begin = cpu_ms();
+        if round % 2 == 0 {
+            let count = state.changed_canisters(tree.state()).count() as u64;
+            compare.push(cpu_ms() - begin);
+            assert_eq!(count, CHANGED.min(canisters));
+        }
+        let begin = cpu_ms();
+        let next = tree.next(Arc::new(state.clone()));
+        let hashing = cpu_ms();
+        next.root();
+        if round % 2 == 1 {
+            let end = cpu_ms();
+            digest.push(end - hashing);
+            all.push(end - begin);
+        }
+        // Freeing the state before is not part of the way to the root.
+        *tree = next;
+    }
+    let all_min = all.iter().copied().fold(f64::INFINITY, f64::min);
+    let [compare, digest, all] = [compare, digest, all].map(median);
+    Rehash { compare, digest, all, all_min }
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+/// Edits a thousand canisters that are spread over all.
+fn change(state: &mut ReplicatedState, canisters: u64, round: u64, edit: Edit) {
+    let step = (canisters / CHANGED).max(1);
+    for n in 0..CHANGED.min(canisters) {
+        edit(state, CanisterId::from_index((n * step + round) % canisters), round);
+    }
+}
+
+fn dirty(state: &mut ReplicatedState, id: CanisterId, pages: u64) {
+    let execution = canister(state, &id).execution.as_mut().expect("it has code");
     for page in 0..pages {
         execution.heap.pages.write(page * PAGE_BYTES as u64, &[9; 100]);
     }
@@ -162,8 +239,10 @@ fn ms(begin: Instant) -> f64 {
     begin.elapsed().as_secs_f64() * 1000.0
 }
 
-/// CPU time of this thread.
+/// CPU time of this thread. The kernel brings the figure up to date when it looks for another
+/// thread to run, so that is asked for first; else it would be as old as the last tick.
 fn cpu_ms() -> f64 {
+    std::thread::yield_now();
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
     let ns: f64 = text.split(' ').next().and_then(|n| n.parse().ok()).expect("a number");
     ns / 1e6

@@ -15,6 +15,7 @@ mod calls;
 mod canister;
 mod canister_history;
 mod canister_log;
+mod canister_map;
 mod chunk_store;
 mod execution_state;
 mod ingress_history;
@@ -24,6 +25,7 @@ mod queues;
 mod routing;
 mod settings;
 mod snapshot;
+mod sparse;
 mod state;
 pub mod store;
 #[cfg(test)]

@@ -6,26 +6,15 @@
 //! So there is no list of changes that a writer could forget to fill.
 
 use crate::canister::CanisterState;
+use crate::canister_map::CanisterMap;
 use crate::ingress_history::IngressHistory;
 use crate::message::Request;
 use crate::queues::CanisterQueues;
 use bytes::Bytes;
-use imbl::ordmap::DiffItem;
-use imbl::{OrdMap, OrdSet, Vector};
+use imbl::{OrdSet, Vector};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use types::{CanisterId, Cycles, Height, Randomness, SubnetConfig, SubnetId, Time};
-
-/// A canister as the map holds it. Two are equal only if they are one piece of memory, which is
-/// what comparing maps needs: never wrong about equality, and free.
-#[derive(Clone, Debug)]
-struct Shared(Arc<CanisterState>);
-
-impl PartialEq for Shared {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
 
 /// A call to `raw_rand` that waits for the randomness of a later height.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,7 +63,7 @@ pub struct ReplicatedState {
     pub totals: Totals,
     /// The canister with which the next round begins.
     pub next_scheduled: Option<CanisterId>,
-    canisters: OrdMap<CanisterId, Shared>,
+    canisters: CanisterMap,
     /// A superset of the canisters that have work; see [`ReplicatedState::canisters_with_work`].
     active: OrdSet<CanisterId>,
 }
@@ -111,7 +100,7 @@ impl ReplicatedState {
             raw_rand_requests: Vector::new(),
             totals: Totals::default(),
             next_scheduled: None,
-            canisters: OrdMap::new(),
+            canisters: CanisterMap::default(),
             active: OrdSet::new(),
         }
     }
@@ -123,19 +112,19 @@ impl ReplicatedState {
 
     /// A canister.
     pub fn canister(&self, id: &CanisterId) -> Option<&CanisterState> {
-        self.canisters.get(id).map(|shared| &*shared.0)
+        self.canisters.get(id).map(|canister| &**canister)
     }
 
     /// A canister, shared: for readers that keep it beyond this state.
     pub fn canister_arc(&self, id: &CanisterId) -> Option<Arc<CanisterState>> {
-        self.canisters.get(id).map(|shared| Arc::clone(&shared.0))
+        self.canisters.get(id).cloned()
     }
 
     /// A canister, to change it. From here on it counts as changed.
     pub fn canister_mut(&mut self, id: &CanisterId) -> Option<&mut CanisterState> {
-        let shared = self.canisters.get_mut(id)?;
+        let canister = self.canisters.get_mut(id)?;
         self.active.insert(*id);
-        Some(Arc::make_mut(&mut shared.0))
+        Some(Arc::make_mut(canister))
     }
 
     /// Puts a canister under its id; what was there before is returned.
@@ -144,34 +133,32 @@ impl ReplicatedState {
         canister: impl Into<Arc<CanisterState>>,
     ) -> Option<Arc<CanisterState>> {
         let canister = canister.into();
-        let id = canister.system.canister_id;
-        self.active.insert(id);
-        self.canisters.insert(id, Shared(canister)).map(|shared| shared.0)
+        self.active.insert(canister.system.canister_id);
+        self.canisters.insert(canister)
     }
 
     /// Removes a canister.
     pub fn remove_canister(&mut self, id: &CanisterId) -> Option<Arc<CanisterState>> {
         self.active.remove(id);
-        self.canisters.remove(id).map(|shared| shared.0)
+        self.canisters.remove(id)
     }
 
     /// All canisters in order of their ids.
     pub fn canisters(&self) -> impl Iterator<Item = &CanisterState> {
-        self.canisters.values().map(|shared| &*shared.0)
+        self.canisters.iter().map(|canister| &**canister)
     }
 
     /// The ids of all canisters in order.
     pub fn canister_ids(&self) -> impl Iterator<Item = CanisterId> {
-        self.canisters.keys().copied()
+        self.canisters.iter().map(|canister| canister.system.canister_id)
     }
 
     /// The canisters for which a round may have something to do, in order of their ids. The
     /// answer depends on the canisters alone, not on how the state came about.
     pub fn canisters_with_work(&mut self) -> Vec<CanisterId> {
-        let (working, idle): (Vec<_>, Vec<_>) =
-            self.active.iter().copied().partition(|id| {
-                self.canisters.get(id).is_some_and(|shared| shared.0.may_have_work())
-            });
+        let (working, idle): (Vec<_>, Vec<_>) = self.active.iter().copied().partition(|id| {
+            self.canisters.get(id).is_some_and(|canister| canister.may_have_work())
+        });
         for id in idle {
             self.active.remove(&id);
         }
@@ -184,17 +171,7 @@ impl ReplicatedState {
         &'a self,
         before: &'a ReplicatedState,
     ) -> impl Iterator<Item = CanisterDifference<'a>> {
-        before.canisters.diff(&self.canisters).map(|item| match item {
-            DiffItem::Add(id, after) => {
-                CanisterDifference { id: *id, before: None, after: Some(&after.0) }
-            }
-            DiffItem::Update { old, new } => {
-                CanisterDifference { id: *new.0, before: Some(&old.1.0), after: Some(&new.1.0) }
-            }
-            DiffItem::Remove(id, before) => {
-                CanisterDifference { id: *id, before: Some(&before.0), after: None }
-            }
-        })
+        self.canisters.diff(&before.canisters).into_iter()
     }
 
     /// Whether a principal names this subnet's management canister: `aaaaa-aa` or the subnet's id.

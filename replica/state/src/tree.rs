@@ -21,10 +21,12 @@ mod values;
 use crate::canister::CanisterState;
 use crate::execution_state::ExecutionState;
 use crate::ingress_history::{IngressEntry, IngressStatus};
+use crate::settings::CanisterSettings;
 use crate::state::{CanisterDifference, ReplicatedState};
+use bytes::Bytes;
 use replica_crypto::persistent::Tree;
-use std::sync::Arc;
-use types::{CanisterId, MessageId, StateRoot};
+use std::sync::{Arc, LazyLock};
+use types::{CanisterId, MessageId, StateRoot, Time};
 use values::SubnetMetrics;
 
 /// A state with its tree.
@@ -62,18 +64,19 @@ impl StateTree {
         );
         let mut tree = self.tree.clone();
         let mut canister_bytes = self.canister_bytes;
+        let mut shown = Vec::new();
         for difference in state.changed_canisters(&self.state) {
             let bytes =
                 |canister: Option<&CanisterState>| canister.map_or(0, CanisterState::memory_bytes);
             canister_bytes -= bytes(difference.before);
             canister_bytes += bytes(difference.after);
-            write_canister(&mut tree, difference);
-        }
-        tree.update_subtree(&["request_status"], |tree| {
-            for (id, entry) in state.ingress_history.changed(&self.state.ingress_history) {
-                write_request_status(tree, id, entry);
+            if !has_same_view(difference) {
+                shown.push(difference);
             }
-        });
+        }
+        write_canisters(&mut tree, &shown);
+        let calls: Vec<_> = state.ingress_history.changed(&self.state.ingress_history).collect();
+        write_calls(&mut tree, &calls);
         tree.set(&["time"], values::natural(state.time.0));
         write_metrics(&mut tree, &state, canister_bytes);
         Self { state, tree, canister_bytes }
@@ -123,6 +126,26 @@ fn write_metrics(tree: &mut Tree, state: &ReplicatedState, canister_bytes: u64) 
     tree.set(&[b"subnet", state.subnet_id.as_slice(), b"metrics"], metrics.encode());
 }
 
+/// How many changes are read ahead of: so few that what was read is still at hand when it is
+/// changed.
+const AHEAD: usize = 64;
+
+fn write_calls(tree: &mut Tree, calls: &[(&MessageId, Option<&IngressEntry>)]) {
+    if calls.is_empty() {
+        return;
+    }
+    tree.update_subtree(&["request_status"], |tree| {
+        for calls in calls.chunks(AHEAD) {
+            let labels: Vec<&[u8]> = calls.iter().map(|(id, _)| &id.0[..]).collect();
+            tree.digest_before(labels[0]);
+            tree.read_ahead(&labels);
+            for (id, entry) in calls {
+                write_request_status(tree, id, *entry);
+            }
+        }
+    });
+}
+
 fn write_request_status(tree: &mut Tree, id: &MessageId, entry: Option<&IngressEntry>) {
     let mut below = Tree::new();
     if let Some(entry) = entry {
@@ -140,56 +163,126 @@ fn write_request_status(tree: &mut Tree, id: &MessageId, entry: Option<&IngressE
     tree.set_subtree(&[id.0], below);
 }
 
+/// What the tree shows of a canister. Values are compared as far as that is cheap; parts that are
+/// shared are compared by pointer, which may find a difference where there is none.
+#[derive(Clone, Copy, PartialEq)]
+struct View<'a> {
+    certified_data: Option<&'a Bytes>,
+    code: Option<Code<'a>>,
+    controllers: Controllers<'a>,
+    created: Time,
+    last_install: Option<Time>,
+}
+
+#[derive(Clone, Copy)]
+struct Code<'a>(&'a ExecutionState);
+
+impl PartialEq for Code<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0.info, &other.0.info) && self.0.module.hash == other.0.module.hash
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Controllers<'a>(&'a Arc<CanisterSettings>);
+
+impl PartialEq for Controllers<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(self.0, other.0) || self.0.controllers == other.0.controllers
+    }
+}
+
+impl<'a> View<'a> {
+    fn of(canister: &'a CanisterState) -> Self {
+        let CanisterState { system, execution } = canister;
+        Self {
+            certified_data: execution.is_some().then_some(&system.certified_data),
+            code: execution.as_ref().map(Code),
+            controllers: Controllers(&system.settings),
+            created: system.created,
+            last_install: system.last_install,
+        }
+    }
+}
+
 /// Most changes of a canister do not touch what is in the tree: then nothing is written, and no
 /// digest is computed anew.
-fn write_canister(tree: &mut Tree, difference: CanisterDifference<'_>) {
-    let path = [b"canister", difference.id.as_slice()];
+fn has_same_view(difference: CanisterDifference<'_>) -> bool {
     match (difference.before, difference.after) {
-        (_, None) => drop(tree.remove(&path)),
-        (Some(before), Some(after)) if has_same_view(before, after) => {}
-        (before, Some(after)) => tree.update_subtree(&path, |tree| {
-            write_canister_fields(tree, after);
-            let info = |canister: &CanisterState| {
-                canister.execution.as_ref().map(|execution| Arc::as_ptr(&execution.info))
-            };
-            if before.and_then(info) != info(after) {
-                write_metadata(tree, after.execution.as_ref());
+        (Some(before), Some(after)) => View::of(before) == View::of(after),
+        _ => false,
+    }
+}
+
+fn write_canisters(tree: &mut Tree, differences: &[CanisterDifference<'_>]) {
+    if differences.is_empty() {
+        return;
+    }
+    tree.update_subtree(&["canister"], |tree| {
+        for differences in differences.chunks(AHEAD) {
+            let labels: Vec<&[u8]> = differences.iter().map(|one| one.id.as_slice()).collect();
+            tree.digest_before(labels[0]);
+            tree.read_ahead(&labels);
+            for difference in differences {
+                write_canister(tree, *difference);
             }
+        }
+    });
+}
+
+fn write_canister(tree: &mut Tree, difference: CanisterDifference<'_>) {
+    let path = [difference.id.as_slice()];
+    match difference.after {
+        None => drop(tree.remove(&path)),
+        Some(after) => tree.update_subtree(&path, |tree| {
+            let (before, after) = (difference.before.map(View::of), View::of(after));
+            if before.is_none() {
+                *tree = FIELDS[usize::from(after.code.is_some())].clone();
+            }
+            write_view(tree, before, after);
         }),
     }
 }
 
-fn has_same_view(before: &CanisterState, after: &CanisterState) -> bool {
-    let code = |canister: &CanisterState| {
-        let execution = canister.execution.as_ref();
-        execution.map(|execution| (execution.module.hash, Arc::as_ptr(&execution.info)))
-    };
-    let (old, new) = (&before.system, &after.system);
-    old.certified_data == new.certified_data
-        && old.created == new.created
-        && old.last_install == new.last_install
-        && (Arc::ptr_eq(&old.settings, &new.settings)
-            || old.settings.controllers == new.settings.controllers)
-        && code(before) == code(after)
+/// The fields that every canister has, first without and then with code, still without values. A
+/// canister's tree grows out of one of them, so that all share the memory of the labels.
+static FIELDS: LazyLock<[Tree; 2]> = LazyLock::new(|| {
+    [0, 2].map(|of_code| {
+        let labels =
+            ["canister_creation_timestamp", "controllers", "certified_data", "module_hash"];
+        let mut tree = Tree::new();
+        labels[..2 + of_code].iter().for_each(|label| tree.set(&[label], Bytes::new()));
+        tree
+    })
+});
+
+/// Writes the fields that differ; the others stand in the tree as `before` has them.
+fn write_view(tree: &mut Tree, before: Option<View<'_>>, after: View<'_>) {
+    if before.is_none_or(|before| before.controllers != after.controllers) {
+        let controllers = &after.controllers.0.controllers;
+        tree.set(&["controllers"], values::principals(controllers));
+    }
+    if before.is_none_or(|before| before.created != after.created) {
+        tree.set(&["canister_creation_timestamp"], values::natural(after.created.0));
+    }
+    if before.and_then(|before| before.last_install) != after.last_install {
+        let time = after.last_install.map(|time| values::natural(time.0));
+        set_or_remove(tree, "last_install_timestamp", time);
+    }
+    if before.and_then(|before| before.certified_data) != after.certified_data {
+        set_or_remove(tree, "certified_data", after.certified_data.cloned());
+    }
+    if before.and_then(|before| before.code) != after.code {
+        let hash = after.code.map(|code| code.0.module.hash.to_vec());
+        set_or_remove(tree, "module_hash", hash);
+        write_metadata(tree, after.code.map(|code| code.0));
+    }
 }
 
-fn write_canister_fields(tree: &mut Tree, canister: &CanisterState) {
-    let system = &canister.system;
-    tree.set(&["controllers"], values::principals(&system.settings.controllers));
-    tree.set(&["canister_creation_timestamp"], values::natural(system.created.0));
-    match system.last_install {
-        Some(time) => tree.set(&["last_install_timestamp"], values::natural(time.0)),
-        None => drop(tree.remove(&["last_install_timestamp"])),
-    }
-    match &canister.execution {
-        Some(execution) => {
-            tree.set(&["module_hash"], execution.module.hash.to_vec());
-            tree.set(&["certified_data"], system.certified_data.clone());
-        }
-        None => {
-            tree.remove(&["module_hash"]);
-            tree.remove(&["certified_data"]);
-        }
+fn set_or_remove(tree: &mut Tree, label: &str, value: Option<impl Into<Bytes>>) {
+    match value {
+        Some(value) => tree.set(&[label], value),
+        None => drop(tree.remove(&[label])),
     }
 }
 

@@ -1,13 +1,14 @@
 //! The nodes of one level: a crit-bit tree of shared branches.
 
-use super::Node;
 use super::label_bits::{bit, first_difference};
+use super::{Node, Tree};
 use crate::hash_tree::{Digest, fork_digest, labeled_digest};
 use std::sync::{Arc, OnceLock};
 
 /// A fork or an entry, with its digest once it is known.
-#[derive(Clone)]
+#[repr(C)]
 pub(super) struct Branch {
+    /// First, to lie beside the count of owners, which is read together with it.
     digest: OnceLock<Digest>,
     pub(super) kind: Kind,
 }
@@ -21,9 +22,16 @@ pub(super) enum Kind {
         right: Arc<Branch>,
     },
     Entry {
-        label: Box<[u8]>,
+        label: Arc<[u8]>,
         node: Node,
     },
+}
+
+/// A copy is made to be changed, so it does not take the digest along.
+impl Clone for Branch {
+    fn clone(&self) -> Self {
+        Self { digest: OnceLock::new(), kind: self.kind.clone() }
+    }
 }
 
 impl Branch {
@@ -59,6 +67,14 @@ impl Branch {
                     branch = if bit(wanted, *at) { right } else { left };
                 }
             }
+        }
+    }
+
+    /// The owners of what is right below; of interest only to [`read_ahead`].
+    fn count_children(&self) -> usize {
+        match &self.kind {
+            Kind::Fork { left, right, .. } => Arc::strong_count(left) + Arc::strong_count(right),
+            Kind::Entry { .. } => 0,
         }
     }
 
@@ -108,6 +124,56 @@ impl Branch {
             false => above = Some(branch),
         }
         (below.map(|b| b.outermost(true)), above.map(|b| b.outermost(false)))
+    }
+}
+
+/// How many paths [`read_ahead`] follows at once: about as many reads as a processor core has under
+/// way.
+const LANES: usize = 16;
+
+/// Walks to some labels side by side, reading what a change of their entries will copy. Of a tree
+/// that is larger than the caches, one path after the other would wait for the memory at each
+/// step; side by side they wait together. Changes nothing.
+pub(super) fn read_ahead(root: &Branch, labels: &[&[u8]]) {
+    let mut seen = 0;
+    for labels in labels.chunks(LANES) {
+        let mut lanes = [Some(root); LANES];
+        let mut is_walking = true;
+        while is_walking {
+            is_walking = false;
+            for (lane, label) in lanes.iter_mut().zip(labels) {
+                let Some(branch) = *lane else { continue };
+                *lane = match &branch.kind {
+                    Kind::Fork { bit: at, left, right } => {
+                        let (near, far) =
+                            if bit(label, *at) { (right, left) } else { (left, right) };
+                        seen += Arc::strong_count(far);
+                        is_walking = true;
+                        Some(near)
+                    }
+                    Kind::Entry { node: Node::Subtree(Tree { root: Some(root), .. }), .. } => {
+                        seen += root.count_children();
+                        None
+                    }
+                    Kind::Entry { .. } => None,
+                };
+            }
+        }
+    }
+    // What is not used need not be read.
+    std::hint::black_box(seen);
+}
+
+/// Computes the digests of what lies to the left of a label's path.
+pub(super) fn digest_before(root: &Branch, label: &[u8]) {
+    let mut branch = root;
+    while let Kind::Fork { bit: at, left, right } = &branch.kind {
+        branch = if bit(label, *at) {
+            left.digest();
+            right
+        } else {
+            left
+        };
     }
 }
 

@@ -304,3 +304,25 @@ fn a_thousand_changes_among_a_hundred_thousand_entries_hash_few_nodes() {
     assert_eq!(branch::count_without_digest(tree.root.as_deref()), 0);
     assert_eq!(branch::count_without_digest(snapshot.root.as_deref()), 0);
 }
+
+proptest! {
+    /// Reading ahead and early digests are for speed alone.
+    #[test]
+    fn hints_change_nothing(changes in changes(), more in changes(), labels in prop::collection::vec(label(), 0..40)) {
+        let (tree, _) = apply(&changes);
+        let (mut hinted, mut plain) = (tree.clone(), tree);
+        let labels: Vec<&[u8]> = labels.iter().map(Vec::as_slice).collect();
+        for change in &more {
+            hinted.read_ahead(&labels);
+            labels.iter().take(3).for_each(|label| hinted.digest_before(label));
+            for tree in [&mut hinted, &mut plain] {
+                match change {
+                    Change::Set(path, value) => tree.set(path, value.clone()),
+                    Change::Remove(path) => drop(tree.remove(path)),
+                }
+            }
+        }
+        prop_assert_eq!(hinted.digest(), plain.digest());
+        prop_assert_eq!(hinted.to_hash_tree().digest(), plain.digest());
+    }
+}

@@ -1,6 +1,7 @@
 //! The tree inside a [`PageMap`](super::PageMap): 32 children a node, only the present ones stored.
 
 use super::Page;
+use crate::sparse::Sparse;
 use std::sync::Arc;
 
 const BITS: u32 = 5;
@@ -17,63 +18,6 @@ pub(super) enum Node {
     Leaf(Sparse<Page>),
 }
 
-/// Up to 32 values, with a bit for each that is present.
-#[derive(Clone)]
-pub(super) struct Sparse<T> {
-    present: u32,
-    values: Vec<T>,
-}
-
-impl<T> Sparse<T> {
-    const EMPTY: Self = Sparse { present: 0, values: Vec::new() };
-
-    /// Where the value of this slot is, or would be inserted.
-    fn position(&self, slot: u32) -> (bool, usize) {
-        let bit = 1u32 << slot;
-        (self.present & bit != 0, (self.present & (bit - 1)).count_ones() as usize)
-    }
-
-    fn get(&self, slot: u32) -> Option<&T> {
-        let (present, at) = self.position(slot);
-        present.then(|| &self.values[at])
-    }
-
-    fn insert(&mut self, slot: u32, value: T) -> Option<T> {
-        let (present, at) = self.position(slot);
-        if present {
-            return Some(std::mem::replace(&mut self.values[at], value));
-        }
-        self.present |= 1 << slot;
-        self.values.reserve_exact(1);
-        self.values.insert(at, value);
-        None
-    }
-
-    fn get_or_insert(&mut self, slot: u32, make: impl FnOnce() -> T) -> &mut T {
-        let (present, at) = self.position(slot);
-        if !present {
-            self.insert(slot, make());
-        }
-        &mut self.values[at]
-    }
-
-    fn remove(&mut self, slot: u32) {
-        let (present, at) = self.position(slot);
-        if present {
-            self.present &= !(1 << slot);
-            self.values.remove(at);
-        }
-    }
-
-    fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
-        slots(self.present).zip(&self.values)
-    }
-}
-
-fn slots(present: u32) -> impl Iterator<Item = u32> {
-    (0..u32::BITS).filter(move |slot| present & (1 << slot) != 0)
-}
-
 fn slot(height: u32, index: u64) -> u32 {
     (index.checked_shr(BITS * height).unwrap_or(0) & 31) as u32
 }
@@ -88,13 +32,13 @@ impl Node {
 
     /// A node one level higher, with this one as its first child.
     pub(super) fn above(child: Arc<Node>) -> Self {
-        Node::Inner(Sparse { present: 1, values: vec![child] })
+        Node::Inner(Sparse::of_first(child))
     }
 
     pub(super) fn is_empty(&self) -> bool {
         match self {
-            Node::Inner(children) => children.present == 0,
-            Node::Leaf(pages) => pages.present == 0,
+            Node::Inner(children) => children.is_empty(),
+            Node::Leaf(pages) => pages.is_empty(),
         }
     }
 
@@ -129,7 +73,7 @@ impl Node {
                     children.remove(slot);
                 }
             }
-            Node::Leaf(pages) => pages.remove(slot(0, index)),
+            Node::Leaf(pages) => drop(pages.remove(slot(0, index))),
         }
     }
 
@@ -175,7 +119,7 @@ pub(super) fn diff(
 fn diff_nodes(height: u32, first: u64, left: &Node, right: &Node, changed: &mut Vec<u64>) {
     match (left, right) {
         (Node::Inner(a), Node::Inner(b)) => {
-            for slot in slots(a.present | b.present) {
+            for slot in a.slots_with(b) {
                 diff(
                     height - 1,
                     child_first(height, first, slot),
@@ -186,7 +130,7 @@ fn diff_nodes(height: u32, first: u64, left: &Node, right: &Node, changed: &mut 
             }
         }
         (Node::Leaf(a), Node::Leaf(b)) => {
-            let differing = slots(a.present | b.present).filter(|&slot| a.get(slot) != b.get(slot));
+            let differing = a.slots_with(b).filter(|&slot| a.get(slot) != b.get(slot));
             changed.extend(differing.map(|slot| first + u64::from(slot)));
         }
         _ => unreachable!("nodes of one height are of one kind"),

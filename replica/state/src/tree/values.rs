@@ -1,19 +1,25 @@
 //! The encodings of the values in the tree.
 
+use bytes::Bytes;
 use replica_crypto::cbor;
 use types::{CanisterId, Cycles, PrincipalId};
 
 /// A natural number: LEB128.
-pub(super) fn natural(number: u64) -> Vec<u8> {
+pub(super) fn natural(number: u64) -> Bytes {
     let mut bytes = Vec::with_capacity(10);
     leb128::write::unsigned(&mut bytes, number).expect("a vector takes all bytes");
-    bytes
+    exact(bytes)
+}
+
+/// The same bytes in no more memory than they need; there is one such value for each canister.
+fn exact(bytes: Vec<u8>) -> Bytes {
+    Bytes::from(bytes.into_boxed_slice())
 }
 
 /// A list of principals: self-described CBOR.
 pub(super) fn principals<'a>(
     principals: impl IntoIterator<Item = &'a PrincipalId, IntoIter: ExactSizeIterator>,
-) -> Vec<u8> {
+) -> Bytes {
     let principals = principals.into_iter();
     let mut encoder = minicbor::Encoder::new(Vec::new());
     cbor::put_self_describing_tag(&mut encoder);
@@ -21,7 +27,7 @@ pub(super) fn principals<'a>(
     for principal in principals {
         cbor::put_bytes(&mut encoder, principal.as_slice());
     }
-    encoder.into_writer()
+    exact(encoder.into_writer())
 }
 
 /// A list of ranges of canister ids, both ends included: self-described CBOR.
@@ -78,8 +84,8 @@ mod tests {
 
     #[test]
     fn naturals_are_leb128() {
-        assert_eq!(natural(0), [0]);
-        assert_eq!(natural(624_485), [0xe5, 0x8e, 0x26]);
+        assert_eq!(natural(0)[..], [0]);
+        assert_eq!(natural(624_485)[..], [0xe5, 0x8e, 0x26]);
     }
 
     #[test]
