@@ -79,6 +79,13 @@ pub struct SubnetConfig {
     pub fees: Fees,
 }
 
+/// The longest idle interval between blocks, in milliseconds: the timeouts of the ordering engine
+/// grow with it, and with them how long a silent leader stops the subnet.
+pub const IDLE_BLOCK_INTERVAL_MS_MAX: u64 = 10_000;
+
+/// The indices below this one are those of the NNS canisters in the public network.
+const NNS_INDICES: u64 = 1 << 20;
+
 /// Why a [`SubnetConfig`] cannot be used.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum ConfigError {
@@ -94,6 +101,9 @@ pub enum ConfigError {
     /// A number that must be positive is zero.
     #[error("`{0}` must be above zero")]
     Zero(&'static str),
+    /// The idle interval is out of range.
+    #[error("`idle_block_interval_ms` is {0}; it must be 1 to {IDLE_BLOCK_INTERVAL_MS_MAX}")]
+    IdleInterval(u64),
     /// An empty range of canister ids.
     #[error("`canister_index_range` must go from a lower to a higher index")]
     CanisterRange,
@@ -132,8 +142,8 @@ impl SubnetConfig {
         if let Some(member) = stranger {
             return Err(ConfigError::MemberKey(member.node_id));
         }
-        if self.idle_block_interval_ms == 0 {
-            return Err(ConfigError::Zero("idle_block_interval_ms"));
+        if !(1..=IDLE_BLOCK_INTERVAL_MS_MAX).contains(&self.idle_block_interval_ms) {
+            return Err(ConfigError::IdleInterval(self.idle_block_interval_ms));
         }
         if self.checkpoint_interval == 0 {
             return Err(ConfigError::Zero("checkpoint_interval"));
@@ -152,6 +162,13 @@ impl SubnetConfig {
         hash.update(b"\x0dplinth-subnet");
         hash.update(&bytes);
         Digest(hash.finalize().into())
+    }
+
+    /// The index from which ids are given out in order. A range that goes on beyond the indices of the
+    /// NNS gives those out only to who asks for one, so that no canister gets a well-known id by chance.
+    pub fn first_allotted_index(&self) -> u64 {
+        let (first, last) = self.canister_index_range;
+        if last > NNS_INDICES { first.max(NNS_INDICES) } else { first }
     }
 
     /// How many members may be faulty: f of n >= 3f + 1.
@@ -241,6 +258,18 @@ mod tests {
             ConfigError::Zero("checkpoint_interval")
         );
         assert_eq!(changed(|c| c.canister_index_range = (5, 5)), ConfigError::CanisterRange);
+        assert_eq!(changed(|c| c.idle_block_interval_ms = 0), ConfigError::IdleInterval(0));
+        let longest = changed(|c| c.idle_block_interval_ms = 10_001);
+        assert_eq!(longest, ConfigError::IdleInterval(10_001));
+    }
+
+    #[test]
+    fn ids_of_the_nns_are_not_given_out_in_order() {
+        let first = |range| SubnetConfig { canister_index_range: range, ..config(4) }
+            .first_allotted_index();
+        assert_eq!(first((0, 10)), 0, "a small subnet, as in tests");
+        assert_eq!(first((0, 1 << 26)), 1 << 20);
+        assert_eq!(first((1 << 21, 1 << 22)), 1 << 21);
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod limits;
 
 pub use batch::{Batch, Randomness};
 pub use chain_key::{Transcript, TranscriptError, TranscriptMember};
-pub use config::{ConfigError, Member, SubnetConfig, SubnetType};
+pub use config::{ConfigError, IDLE_BLOCK_INTERVAL_MS_MAX, Member, SubnetConfig, SubnetType};
 pub use cycles::Cycles;
 pub use errors::{ErrorCode, RejectCode, UserError};
 pub use fees::Fees;
@@ -23,7 +23,7 @@ pub use ids::{
     CanisterId, Digest, Height, MANAGEMENT_CANISTER, MessageId, NodeId, ReplicaVersion, StateRoot,
     SubnetId, Time,
 };
-pub use limits::Limits;
+pub use limits::{BLOCK_SIGNATURE_COST_MAX, INGRESS_SIGNATURE_COST_MAX, Limits};
 
 /// A principal as the IC interface uses it: user, canister, node or subnet.
 pub type PrincipalId = Principal;

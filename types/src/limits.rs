@@ -6,6 +6,16 @@ const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
+/// What checking the signatures of one ingress message may cost: a rule of this version of the
+/// replica, the same on all subnets. The unit is about 50 µs of one processor, an Ed25519 check;
+/// the other schemes are weighed against it (`UserKey::check_cost`). Twenty delegations by ECDSA
+/// keys, or three canister signatures with a session key, are within it.
+pub const INGRESS_SIGNATURE_COST_MAX: u64 = 200;
+
+/// What checking the signatures of all ingress messages of one block may cost, in the same unit:
+/// 0.4 s at most, and usually nothing, since members have checked what was gossiped before.
+pub const BLOCK_SIGNATURE_COST_MAX: u64 = 8_000;
+
 /// What a subnet allows. Agreed by the subnet (part of [`crate::SubnetConfig`]), never chosen by a
 /// node. Source of the default values: interface specification 0.66 and the published resource
 /// limits of the Internet Computer.
@@ -52,6 +62,8 @@ pub struct Limits {
     pub module_functions_max: u64,
     /// Globals of a module.
     pub module_globals_max: u64,
+    /// Entries of all element segments of a module.
+    pub module_elements_max: u64,
     /// Instructions in one function's body.
     pub module_function_instructions_max: u64,
     /// Custom sections with an `icp:` name.
@@ -92,12 +104,19 @@ pub struct Limits {
     pub canister_log_bytes_max: u64,
     /// Canisters on the subnet.
     pub canisters_max: u64,
+    /// Bytes that all canisters may occupy: memories, modules and chunks as they are, or as memory
+    /// allocations set them aside. Nodes need disks for that.
+    pub subnet_memory_bytes_max: u64,
+    /// Bytes of the modules and chunks of all canisters, which nodes keep in RAM.
+    pub subnet_code_bytes_max: u64,
+    /// Percents of compute allocation that all canisters may have together. Nodes execute canisters
+    /// in turn, so an allocation is paid for and bounded, but gives no precedence.
+    pub subnet_compute_percent_max: u64,
+    /// Bytes of pages that may change between two checkpoints, each change counted; no message
+    /// begins beyond it. Nodes keep changed pages in RAM until the checkpoint.
+    pub heap_delta_bytes_max: u64,
     /// Seconds after which a pending stop request fails.
     pub stop_timeout_seconds: u64,
-    /// Paths of one `read_state` request.
-    pub read_state_paths_max: u64,
-    /// Labels of one `read_state` path.
-    pub read_state_labels_max: u64,
     /// Bytes of one HTTP request body.
     pub http_body_bytes_max: u64,
 }
@@ -125,6 +144,7 @@ impl Default for Limits {
             module_code_bytes_max: 12 * MIB,
             module_functions_max: 50_000,
             module_globals_max: 1_000,
+            module_elements_max: 100_000,
             module_function_instructions_max: 1_000_000,
             module_custom_sections_max: 16,
             module_custom_sections_bytes_max: MIB,
@@ -145,9 +165,11 @@ impl Default for Limits {
             canister_history_changes_max: 20,
             canister_log_bytes_max: 4 * KIB,
             canisters_max: 120_000,
+            subnet_memory_bytes_max: 2_048 * GIB,
+            subnet_code_bytes_max: 8 * GIB,
+            subnet_compute_percent_max: 100,
+            heap_delta_bytes_max: 16 * GIB,
             stop_timeout_seconds: 300,
-            read_state_paths_max: 1_000,
-            read_state_labels_max: 127,
             http_body_bytes_max: 5 * MIB,
         }
     }

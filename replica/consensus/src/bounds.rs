@@ -24,8 +24,9 @@ pub(crate) const KEY_GENERATION_BLOCK_INTERVAL_MS: u64 = 100;
 /// up to the idle interval and then leaves it empty: some heights are always under way.
 pub const FINALIZED_GAP_SOFT: u64 = 12;
 
-/// Finalized heights ahead of execution by a quorum above which no block is proposed: certification
-/// has stopped, and blocks without it only grow the backlog. Needs no block to recover.
+/// Finalized heights ahead of execution by a quorum above which no block is proposed: more blocks
+/// would only grow the backlog. Needs no block to recover. Certification is not counted: while it
+/// alone stops, blocks go on, and what waits for it is bounded by [`OWN_ROOTS_MAX`].
 pub const FINALIZED_GAP_HARD: u64 = 96;
 
 /// Batches handed to the executor and not yet executed: enough to keep it busy.
@@ -44,10 +45,16 @@ pub(crate) const SHARE_WINDOW: u64 = 64;
 /// Own state roots kept while no certification comes.
 pub(crate) const OWN_ROOTS_MAX: usize = 1_024;
 
+/// Ids of final blocks remembered so that they are not proposed again: what five minutes bring at
+/// 3,000 messages a second, in about 150 MB. Beyond that those that expire next are forgotten: to
+/// order a message twice is a waste and no harm, since the state takes it once.
+pub(crate) const ORDERED_IDS_MAX: usize = 1_000_000;
+
 /// Ingress messages in the pool, all sources together; each member has an equal part, so that one
 /// cannot crowd out the others.
 pub(crate) const POOL_COUNT_MAX: usize = 20_000;
-/// Bytes of ingress in the pool, all sources together.
+/// Bytes of ingress in the pool, all sources together on subnets of up to 16 members; above, each
+/// part has [`POOL_PART_BYTES_MIN`].
 pub(crate) const POOL_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// The least part of one source: two messages of the largest size, also on a large subnet.
@@ -67,6 +74,17 @@ pub(crate) const INGRESS_PUSH_INTERVAL_MS: u64 = 5;
 pub(crate) const INGRESS_WANTED_MAX: usize = 1_024;
 /// Milliseconds after which an offered message may be asked for again.
 pub(crate) const INGRESS_WANTED_RETRY_MS: u64 = 1_000;
+
+/// Work that checking gossiped ingress of all other members may cost in one second, in the units of
+/// [`types::INGRESS_SIGNATURE_COST_MAX`]: half of one processor. Each member has an equal part;
+/// what exceeds it is dropped, since the member can propose it itself.
+pub(crate) const GOSSIP_COST_PER_SECOND: u64 = 10_000;
+/// Ingress messages that did not fit into a full block and were looked at for smaller ones.
+pub(crate) const UNFIT_LOOKED_AT_MAX: usize = 64;
+
+/// Wrong signatures that a member may send before its shares are not looked at any more; it gets
+/// one more try each second. A check of a wrong share takes about 0.7 ms.
+pub(crate) const WRONG_SIGNATURES_MAX: u64 = 32;
 
 /// Milliseconds without progress after which missing tapes and certifications are asked for.
 pub(crate) const ASK_AFTER_MS: u64 = 150;

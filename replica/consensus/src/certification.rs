@@ -82,6 +82,9 @@ impl Certifier {
         if self.own_roots.len() > OWN_ROOTS_MAX {
             // Only the newest can become the next certified state, so the oldest is forgotten.
             self.own_roots.pop_first();
+            // Shares of a height whose root is forgotten can certify nothing any more.
+            let lowest = self.own_roots.first_key_value().map_or(height, |(lowest, _)| *lowest);
+            self.shares = self.shares.split_off(&lowest);
         }
         self.judge(height)
     }

@@ -170,7 +170,8 @@ impl Consensus {
         if self.halted || self.ordered.contains(&facts.id) {
             return Ok(Vec::new());
         }
-        if !self.pool.insert(None, envelope.clone(), facts)? {
+        let cost = self.parts.ingress.signature_cost(&envelope);
+        if !self.pool.insert(None, envelope.clone(), facts, cost)? {
             return Ok(Vec::new());
         }
         self.gossip.add(facts.id, &envelope);
@@ -246,6 +247,7 @@ impl Consensus {
             self.peers.counters.strangers += 1;
             return Vec::new();
         }
+        self.peers.heard(&from, now);
         match Message::decode(message) {
             Ok(message) => self.on_message(from, message, now),
             Err(error) => {
@@ -385,7 +387,9 @@ impl Consensus {
 
     /// Whether the envelope is new; `None` if it is refused.
     fn take_gossiped(&mut self, from: NodeId, envelope: Bytes, at: Time) -> Option<bool> {
-        if envelope.len() as u64 > self.config.limits.ingress_bytes_max {
+        // Reading an envelope is work too.
+        let too_large = envelope.len() as u64 > self.config.limits.ingress_bytes_max;
+        if too_large || !self.peers.may_gossip(&from, 1) {
             return None;
         }
         let (id, _) = self.parts.ingress.identify(&envelope)?;
@@ -397,8 +401,12 @@ impl Consensus {
         if !self.pool.has_room(Some(from), envelope.len()) {
             return None;
         }
+        let cost = self.parts.ingress.signature_cost(&envelope);
+        if !self.peers.may_gossip(&from, cost) {
+            return None;
+        }
         let facts = self.parts.ingress.check(&envelope, at).ok()?;
-        self.pool.insert(Some(from), envelope, facts).ok()
+        self.pool.insert(Some(from), envelope, facts, cost).ok()
     }
 
     fn on_offer(&mut self, from: NodeId, ids: Vec<MessageId>, now: Time) -> Vec<Effect> {

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use types::{Height, NodeId, SubnetConfig, Time};
+use types::{Height, INGRESS_SIGNATURE_COST_MAX, NodeId, SubnetConfig, Time};
 
-use crate::bounds::ANSWERS_PER_SECOND_MAX;
+use crate::bounds::{ANSWERS_PER_SECOND_MAX, GOSSIP_COST_PER_SECOND, WRONG_SIGNATURES_MAX};
 
 /// How far a member says it is. Believed only in numbers: a liar moves its own place alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,14 +34,70 @@ pub struct Counters {
     pub out_of_window: u64,
 }
 
-#[derive(Default)]
+/// An allowance that fills up with time.
+#[derive(Clone, Copy)]
+struct Allowance {
+    left: u64,
+    left_max: u64,
+    per_second: u64,
+    filled: Time,
+}
+
+impl Allowance {
+    /// Full.
+    fn new(left_max: u64, per_second: u64) -> Self {
+        Self { left: left_max, left_max, per_second, filled: Time(0) }
+    }
+
+    fn fill(&mut self, now: Time) {
+        let fresh = now.ms_since(self.filled).saturating_mul(self.per_second) / 1_000;
+        if fresh > 0 {
+            self.left = self.left.saturating_add(fresh).min(self.left_max);
+            self.filled = now;
+        }
+    }
+
+    /// Takes so much if there is as much.
+    fn take(&mut self, amount: u64) -> bool {
+        match self.left.checked_sub(amount) {
+            Some(left) => {
+                self.left = left;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
 struct Peer {
     status: PeerStatus,
+    /// What checking its gossip may cost.
+    gossip: Allowance,
+    /// How many wrong signatures it may send.
+    wrong: Allowance,
+    was_ignored: bool,
     /// It sent a wrong share: from now on each share of it is checked alone before it is used, so
     /// that it costs one check and not a failed combination with a check of all.
     suspect: bool,
     answers_since: Time,
     answers: u32,
+}
+
+impl Peer {
+    fn new(members: usize) -> Self {
+        let others = members.saturating_sub(1).max(1) as u64;
+        // One envelope of the most costly kind must pass on the largest subnet too.
+        let part = (GOSSIP_COST_PER_SECOND / others).max(INGRESS_SIGNATURE_COST_MAX + 1);
+        Self {
+            status: PeerStatus::default(),
+            gossip: Allowance::new(part, part),
+            wrong: Allowance::new(WRONG_SIGNATURES_MAX, 1),
+            suspect: false,
+            was_ignored: false,
+            answers_since: Time(0),
+            answers: 0,
+        }
+    }
 }
 
 pub(crate) struct Peers {
@@ -55,7 +111,7 @@ impl Peers {
     pub(crate) fn new(config: &SubnetConfig, me: &NodeId) -> Self {
         let others = config.members.iter().map(|m| m.node_id).filter(|node| node != me);
         Self {
-            peers: others.map(|node| (node, Peer::default())).collect(),
+            peers: others.map(|node| (node, Peer::new(config.members.len()))).collect(),
             faults_max: config.faults_max(),
             quorum: config.quorum(),
             counters: Counters::default(),
@@ -116,6 +172,31 @@ impl Peers {
             peer.suspect = true;
             log::warn!(node:% = node; "a member sent a wrong signature; its shares are checked one by one");
         }
+        if let Some(peer) = self.peers.get_mut(node)
+            && peer.wrong.take(1)
+            && peer.wrong.left == 0
+            && !std::mem::replace(&mut peer.was_ignored, true)
+        {
+            log::warn!(node:% = node; "a member sends many wrong signatures; most of its shares are not looked at");
+        }
+    }
+
+    /// Whether the member has sent so many wrong signatures that its shares are not worth a look.
+    pub(crate) fn is_ignored(&self, node: &NodeId) -> bool {
+        self.peers.get(node).is_some_and(|peer| peer.wrong.left == 0)
+    }
+
+    /// A message of the member has come: its allowances fill up.
+    pub(crate) fn heard(&mut self, node: &NodeId, now: Time) {
+        if let Some(peer) = self.peers.get_mut(node) {
+            peer.gossip.fill(now);
+            peer.wrong.fill(now);
+        }
+    }
+
+    /// Whether so much work for the member's gossip is within its part; if so, it is spent.
+    pub(crate) fn may_gossip(&mut self, node: &NodeId, cost: u64) -> bool {
+        self.peers.get_mut(node).is_some_and(|peer| peer.gossip.take(cost))
     }
 
     pub(crate) fn is_suspect(&self, node: &NodeId) -> bool {
@@ -145,6 +226,20 @@ fn nth_highest(heights: impl Iterator<Item = Height>, n: usize) -> Height {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_allowance_fills_up_with_time_to_its_bound() {
+        let mut allowance = Allowance::new(10, 2);
+        allowance.fill(Time::from_secs(1_000));
+        assert!(allowance.take(10) && !allowance.take(1));
+        // Less than one: kept for later, not lost.
+        allowance.fill(Time::from_secs(1_000).plus_ms(400));
+        assert!(!allowance.take(1));
+        allowance.fill(Time::from_secs(1_000).plus_ms(500));
+        assert!(allowance.take(1) && !allowance.take(1));
+        allowance.fill(Time::from_secs(2_000));
+        assert_eq!(allowance.left, 10);
+    }
 
     #[test]
     fn a_liar_moves_nobody() {

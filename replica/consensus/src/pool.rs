@@ -40,6 +40,8 @@ pub struct PoolFull(pub PoolLoad);
 pub(crate) struct Pooled {
     pub(crate) envelope: Bytes,
     pub(crate) facts: IngressFacts,
+    /// What checking its signatures costs; see [`crate::IngressCheck::signature_cost`].
+    pub(crate) cost: u64,
     /// The member that sent it to us; `None` for our own endpoint.
     source: Option<NodeId>,
 }
@@ -79,6 +81,7 @@ impl Pool {
         source: Option<NodeId>,
         envelope: Bytes,
         facts: IngressFacts,
+        cost: u64,
     ) -> Result<bool, PoolFull> {
         if self.by_id.contains_key(&facts.id) {
             return Ok(false);
@@ -90,7 +93,7 @@ impl Pool {
         self.total.add(envelope.len());
         self.by_id.insert(facts.id, self.arrivals);
         self.by_expiry.insert((facts.valid_to, facts.id), self.arrivals);
-        self.entries.insert(self.arrivals, Pooled { envelope, facts, source });
+        self.entries.insert(self.arrivals, Pooled { envelope, facts, cost, source });
         self.arrivals += 1;
         Ok(true)
     }
@@ -123,6 +126,10 @@ impl Pool {
 
     pub(crate) fn contains(&self, id: &MessageId) -> bool {
         self.by_id.contains_key(id)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
     }
 
     /// All that waits, oldest first.
@@ -170,15 +177,15 @@ mod tests {
         let mut pool = Pool::new(4);
         let peer = Some(NodeId(Principal::from_slice(&[1])));
         let part = POOL_BYTES_MAX / 4;
-        assert_eq!(pool.insert(peer, envelope(part), facts(1, 9)), Ok(true));
+        assert_eq!(pool.insert(peer, envelope(part), facts(1, 9), 1), Ok(true));
         assert!(pool.own_part_has_room());
         let full = PoolFull(PoolLoad { count: 1, bytes: part });
-        assert_eq!(pool.insert(peer, envelope(1), facts(2, 9)), Err(full));
-        assert_eq!(pool.insert(None, envelope(1), facts(2, 9)), Ok(true));
+        assert_eq!(pool.insert(peer, envelope(1), facts(2, 9), 1), Err(full));
+        assert_eq!(pool.insert(None, envelope(1), facts(2, 9), 1), Ok(true));
         // Known already: no error, although the part is full.
-        assert_eq!(pool.insert(peer, envelope(1), facts(2, 9)), Ok(false));
+        assert_eq!(pool.insert(peer, envelope(1), facts(2, 9), 1), Ok(false));
         pool.remove(&MessageId([1; 32]));
-        assert_eq!(pool.insert(peer, envelope(1), facts(3, 9)), Ok(true));
+        assert_eq!(pool.insert(peer, envelope(1), facts(3, 9), 1), Ok(true));
         assert_eq!(pool.total(), PoolLoad { count: 2, bytes: 2 });
     }
 
@@ -188,9 +195,9 @@ mod tests {
         for n in 0..POOL_COUNT_MAX as u64 {
             let mut facts = facts(0, 9);
             facts.id.0[..8].copy_from_slice(&n.to_be_bytes());
-            assert_eq!(pool.insert(None, envelope(0), facts), Ok(true));
+            assert_eq!(pool.insert(None, envelope(0), facts, 1), Ok(true));
         }
-        assert!(pool.insert(None, envelope(0), facts(255, 9)).is_err());
+        assert!(pool.insert(None, envelope(0), facts(255, 9), 1).is_err());
         assert!(!pool.own_part_has_room());
     }
 
@@ -198,7 +205,7 @@ mod tests {
     fn keeps_the_order_of_arrival_and_forgets_the_expired() {
         let mut pool = Pool::new(1);
         for (n, valid_to) in [(3, 30), (1, 10), (2, 20)] {
-            pool.insert(None, envelope(1), facts(n, valid_to)).expect("room");
+            pool.insert(None, envelope(1), facts(n, valid_to), 1).expect("room");
         }
         let ids = |pool: &Pool| pool.iter().map(|entry| entry.facts.id.0[0]).collect::<Vec<_>>();
         assert_eq!(ids(&pool), [3, 1, 2]);

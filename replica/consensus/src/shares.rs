@@ -23,9 +23,12 @@ pub(crate) struct Signed<'a> {
 
 impl Shares {
     /// Takes a share; the first of a member counts. A member that once sent a wrong one has each
-    /// share checked first.
+    /// share checked first, and one that sent many is not listened to.
     pub(crate) fn insert(&mut self, from: NodeId, share: Share, over: Signed, peers: &mut Peers) {
         if self.0.contains_key(&from) {
+            return;
+        }
+        if peers.is_ignored(&from) {
             return;
         }
         if peers.is_suspect(&from)

@@ -96,7 +96,8 @@ impl Tapes {
         keyed: &Keyed,
         peers: &mut Peers,
     ) -> Option<Share> {
-        if height < self.missing || height > self.finalized || !self.in_window(height) {
+        // Not where the tape is known: nothing would drop the shares again.
+        if !self.lacks(height) || !self.in_window(height) {
             return None;
         }
         let shares = self.shares.entry(height).or_default();

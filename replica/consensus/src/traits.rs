@@ -21,6 +21,13 @@ pub trait IngressCheck: Send {
     /// The id and the time to remember it until, without checking anything: for the blocks of a
     /// quorum. `None` if the bytes are no envelope.
     fn identify(&self, envelope: &Bytes) -> Option<(MessageId, Time)>;
+
+    /// How much work it is to check the envelope's signatures, in the units of
+    /// [`types::INGRESS_SIGNATURE_COST_MAX`]: known from its form alone, and the same for all
+    /// nodes. An implementation whose checks all cost the same need not say it.
+    fn signature_cost(&self, _envelope: &Bytes) -> u64 {
+        1
+    }
 }
 
 /// What is known of an ingress message that passed the check.

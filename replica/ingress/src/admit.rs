@@ -8,15 +8,19 @@
 //!   allow, and so are the kinds of request (`queries`, `all`, nothing for any other word);
 //! - a request is valid up to its expiry, which lies at most the subnet's limit plus a tolerance
 //!   for clocks ahead; the anonymous sender may query and read with any expiry;
+//! - the signatures together cost at most [`INGRESS_SIGNATURE_COST_MAX`] to check. The specification
+//!   has no such bound; it leaves room for 20 delegations except by RSA and canister keys;
 //! - `sender_info` needs a sender with a canister signature key, is signed by that canister under
 //!   that key, and names it.
 //!
 //! A pure function of the envelope and the time: nodes that agree on both agree on the outcome.
 
+mod cost;
 mod delegations;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use cost::signature_cost;
 pub use delegations::{DelegationError, Targets};
 
 use crate::envelope::{CallContent, Content, DecodeError, Envelope};
@@ -25,7 +29,7 @@ use delegations::{Authority, Permission};
 use replica_crypto::Domain;
 use replica_crypto::chain_key::PublicKey as RootKey;
 use replica_crypto::signatures::{SignatureError, UserKey, UserKeyError};
-use types::{CanisterId, Limits, MessageId, Principal, Time};
+use types::{CanisterId, INGRESS_SIGNATURE_COST_MAX, Limits, MessageId, Principal, Time};
 
 /// Decides who may enter: the only maker of [`Admitted`] requests.
 #[derive(Clone, Debug)]
@@ -100,6 +104,11 @@ pub enum AdmissionError {
     /// The chain of delegations is not good.
     #[error("sender_delegation is not good")]
     Delegation(#[from] DelegationError),
+    /// Too much work.
+    #[error(
+        "the signatures of the request cost {0} units to check, above {INGRESS_SIGNATURE_COST_MAX}; use fewer delegations by RSA or canister keys"
+    )]
+    TooCostly(u64),
     /// The request is not signed by the sender's key or the last delegate.
     #[error("sender_sig is not a signature on the request id by the last key of the chain")]
     Signature(#[source] SignatureError),
@@ -223,6 +232,11 @@ impl Gate {
         let chain = envelope.sender_delegation.as_deref().unwrap_or_default();
         // What costs nothing is checked before the first signature is.
         let (authority, delegates) = delegations::check_form(&key, chain, now)?;
+        let with_info = envelope.content.sender_info().is_some();
+        let cost = cost::of_chain([&key].into_iter().chain(&delegates), with_info);
+        if cost > INGRESS_SIGNATURE_COST_MAX {
+            return Err(AdmissionError::TooCostly(cost));
+        }
         delegates
             .last()
             .unwrap_or(&key)

@@ -19,7 +19,7 @@ pub mod admit;
 pub mod effective_id;
 pub mod envelope;
 
-pub use admit::{AdmissionError, Admitted, Gate, Targets};
+pub use admit::{AdmissionError, Admitted, Gate, Targets, signature_cost};
 pub use effective_id::{EffectiveId, EffectiveIdError};
 pub use envelope::{
     CallContent, Content, DecodeError, Envelope, Included, QueryContent, ReadStateContent,

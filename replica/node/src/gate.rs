@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use replica_consensus::{IngressCheck, IngressFacts, IngressRefused};
-use replica_ingress::{Admitted, CallContent, Gate, decode_included};
+use replica_ingress::{Admitted, CallContent, Gate, decode_included, signature_cost};
 use types::{MessageId, Time};
 
 use crate::disk::chain;
@@ -32,6 +32,10 @@ impl IngressCheck for SharedGate {
     fn identify(&self, envelope: &Bytes) -> Option<(MessageId, Time)> {
         let included = decode_included(envelope).ok()?;
         Some((included.id, included.content.common.ingress_expiry))
+    }
+
+    fn signature_cost(&self, envelope: &Bytes) -> u64 {
+        signature_cost(envelope)
     }
 }
 

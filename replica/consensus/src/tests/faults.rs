@@ -3,10 +3,13 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use replica_crypto::chain_key::{Signature, SignatureShare};
-use types::{Height, NodeId, Principal, StateRoot};
+use types::{Height, INGRESS_SIGNATURE_COST_MAX, NodeId, Principal, StateRoot};
 
-use super::network::{GENESIS_S, Network, envelope, forged};
+use super::network::{COSTLY, GENESIS_S, Network, envelope, forged};
+use crate::bounds::{GOSSIP_COST_PER_SECOND, OWN_ROOTS_MAX, WRONG_SIGNATURES_MAX};
+use crate::certification::Certifier;
 use crate::machine::Phase;
+use crate::tape::Tapes;
 use crate::{Certification, Message, Tape};
 
 #[test]
@@ -172,6 +175,78 @@ fn forged_ingress_and_strangers_are_counted() {
     let counters = core.standing().counters;
     assert_eq!((counters.ingress_refused, counters.strangers), (2, 1));
     assert_eq!(core.standing().pool.count, 0);
+}
+
+/// A member may cost the others only so much work, whatever it sends.
+#[test]
+fn the_work_for_a_members_gossip_is_bounded() {
+    let mut network = Network::dealt(4);
+    let costly = |n: u64| forged(&envelope(GENESIS_S + 200, &[COSTLY, &n.to_be_bytes()].concat()));
+    let part = GOSSIP_COST_PER_SECOND / 3;
+    let checked = part / (INGRESS_SIGNATURE_COST_MAX + 1);
+    let good = |n: u64| envelope(GENESIS_S + 200, &n.to_be_bytes());
+    network.inject(0, 1, Message::Ingress((0..=checked).map(costly).collect()).encode());
+    // Its part is used up: even what is good is not looked at, and another member's is.
+    network.inject(0, 1, Message::Ingress((0..200).map(good).collect()).encode());
+    let waiting = network.nodes[1].core.standing().pool.count;
+    assert!(waiting < 200, "{waiting}");
+    network.inject(2, 1, Message::Ingress((200..400).map(good).collect()).encode());
+    assert_eq!(network.nodes[1].core.standing().pool.count, waiting + 200);
+    // It fills up again.
+    network.now = network.now.plus_ms(1_000);
+    network.inject(0, 1, Message::Ingress((0..200).map(good).collect()).encode());
+    assert_eq!(network.nodes[1].core.standing().pool.count, 400);
+}
+
+/// Wrong shares of a suspect are not stored, so it could send the same ones for ever.
+#[test]
+fn wrong_shares_are_not_checked_for_ever() {
+    let mut network = Network::dealt(4);
+    network.rounds(2);
+    let liar = network.nodes[0].id;
+    network.nodes[1].core.peers.suspect(&liar);
+    let share = SignatureShare([3; 48]);
+    let height = Height(network.chain.len() as u64 + 2);
+    for _ in 0..10 * WRONG_SIGNATURES_MAX {
+        network.inject(0, 1, Message::TapeShare { height, share }.encode());
+    }
+    let counters = network.nodes[1].core.standing().counters;
+    assert!(counters.bad_signatures <= WRONG_SIGNATURES_MAX, "{counters:?}");
+    network.filter = Box::new(|from, _, message| (from != 0).then(|| message.clone()));
+    network.rounds(4);
+    network.pass_ms(500);
+    assert!(network.certified(1) == Height(network.chain.len() as u64));
+}
+
+/// While no certification comes, roots are forgotten, and what belongs to them too.
+#[test]
+fn shares_of_forgotten_roots_are_dropped() {
+    let mut network = Network::dealt(4);
+    let me = network.nodes[1].id;
+    let core = &mut network.nodes[1].core;
+    let Phase::Running(running) = &mut core.phase else { panic!("has a key") };
+    let mut certifier = Certifier::new(me, Height(0), 1);
+    for height in (1..=OWN_ROOTS_MAX as u64 + 50).map(Height) {
+        certifier.executed_height(height, StateRoot([1; 32]));
+        certifier.own_share(height, &running.keyed, &mut core.peers);
+    }
+    assert_eq!(certifier.shares_held(), OWN_ROOTS_MAX);
+}
+
+/// A height whose tape is known needs no shares, and nothing would drop them.
+#[test]
+fn no_shares_are_made_where_the_tape_is_known() {
+    let mut network = Network::dealt(4);
+    let me = network.nodes[1].id;
+    let core = &mut network.nodes[1].core;
+    let Phase::Running(running) = &mut core.phase else { panic!("has a key") };
+    let mut tapes = Tapes::new(me, Height(0));
+    tapes.add_block(Height(1), network.now, Vec::new());
+    tapes.add_block(Height(2), network.now, Vec::new());
+    tapes.add_tape(Tape { height: Height(2), signature: Signature([1; 48]) });
+    assert_eq!(tapes.own_share(Height(2), &running.keyed, &mut core.peers), None);
+    assert_eq!(tapes.shares_held(), 0);
+    assert!(tapes.own_share(Height(1), &running.keyed, &mut core.peers).is_some());
 }
 
 proptest! {

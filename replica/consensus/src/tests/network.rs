@@ -8,8 +8,8 @@ use bytes::Bytes;
 use replica_crypto::chain_key::{SecretShare, Signature, dealt};
 use sha2::{Digest as _, Sha256};
 use types::{
-    Batch, Fees, Height, Limits, Member, MessageId, NodeId, ReplicaVersion, StateRoot,
-    SubnetConfig, SubnetType, Time, Transcript,
+    Batch, Fees, Height, INGRESS_SIGNATURE_COST_MAX, Limits, Member, MessageId, NodeId,
+    ReplicaVersion, StateRoot, SubnetConfig, SubnetType, Time, Transcript,
 };
 
 use crate::{
@@ -73,7 +73,15 @@ impl IngressCheck for TestIngress {
         let expiry = u64::from_be_bytes(envelope.get(1..9)?.try_into().ok()?);
         Some((MessageId(Sha256::digest(&envelope[1..]).into()), Time::from_secs(expiry)))
     }
+
+    fn signature_cost(&self, envelope: &Bytes) -> u64 {
+        let is_costly = envelope.get(9..).is_some_and(|content| content.starts_with(COSTLY));
+        if is_costly { INGRESS_SIGNATURE_COST_MAX } else { 1 }
+    }
 }
+
+/// Content that begins with this costs as much to check as is allowed.
+pub(super) const COSTLY: &[u8] = b"costly";
 
 /// What a node has on disk.
 #[derive(Default)]

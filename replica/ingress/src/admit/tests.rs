@@ -479,3 +479,35 @@ proptest! {
         prop_assert_eq!(admitted.is_ok(), raw[at] == to);
     }
 }
+
+/// The DER of a WebAuthn key for RS256 of 4096 bits; nobody can sign with this one.
+fn rsa_key(number: u8) -> Bytes {
+    let modulus = [[0x80 | number; 511].as_slice(), &[1]].concat();
+    let head = hex::decode("a401030339010020590200").unwrap();
+    let cose = [&head[..], &modulus, &hex::decode("2143010001").unwrap()].concat();
+    let bits = [&[0x03, 0x82][..], &(cose.len() as u16 + 1).to_be_bytes(), &[0], &cose].concat();
+    let algorithm = hex::decode("300c060a2b0601040183b8430101").unwrap();
+    let length = ((algorithm.len() + bits.len()) as u16).to_be_bytes();
+    [&[0x30, 0x82][..], &length, &algorithm, &bits].concat().into()
+}
+
+/// A chain that would cost each node tens of milliseconds is refused before a signature is checked.
+#[test]
+fn a_chain_is_bounded_in_what_it_costs() {
+    let user = User::new(1);
+    let chain = |count: u8| {
+        let link = |number| {
+            let delegation = Delegation { pubkey: rsa_key(number), ..delegation_to(&user) };
+            user.delegate(delegation)
+        };
+        let signed = user.sign_request(call(user.principal()));
+        Envelope { sender_delegation: Some((1..=count).map(link).collect()), ..signed }
+    };
+    check_refused(&chain(5), "TooCostly(201)");
+    assert_eq!(signature_cost(&chain(5).to_cbor()), 201);
+    // Within the bound: the signatures are looked at, and do not hold.
+    check_refused(&chain(4), "Signature");
+    let anonymous = Envelope::anonymous(call(Principal::anonymous()));
+    assert_eq!(signature_cost(&anonymous.to_cbor()), 1);
+    assert_eq!(signature_cost(&Bytes::from_static(b"junk")), 1);
+}
