@@ -15,8 +15,9 @@ pub const COMMAND: Command = Command {
 Usage: cargo xtask up [OPTIONS OF plinth up]
 
 Installs what is missing (see `cargo xtask setup`), builds `plinth`, `orchestrator` and `replica` in
-release, the system canisters that `plinth` puts on a new network, and runs `plinth up` with the given options, for instance --nodes 4, --dir .plinth,
---port 4943, --detach, --json. `plinth up --help` lists them.",
+release and the system canisters that `plinth` puts on a new network, and runs `plinth up` with the
+given options, for instance --nodes 4, --dir .plinth, --port 4943, --detach, --json.
+`plinth up --help` lists them.",
     run,
 };
 
