@@ -4,6 +4,7 @@
 //! Pure data: nothing here does I/O, reads a clock, or knows how a value is produced.
 
 mod batch;
+mod candid_shape;
 mod chain_key;
 mod config;
 mod cycles;
@@ -13,6 +14,7 @@ mod ids;
 mod limits;
 
 pub use batch::{Batch, Randomness};
+pub use candid_shape::{CANDID_DEPTH_MAX, CandidShapeError, check_candid_shape};
 pub use chain_key::{Transcript, TranscriptError, TranscriptMember};
 pub use config::{ConfigError, IDLE_BLOCK_INTERVAL_MS_MAX, Member, SubnetConfig, SubnetType};
 pub use cycles::Cycles;

@@ -2,15 +2,35 @@
 //!
 //! Rules followed here ("Effective canister id", "Effective subnet id"): a request to a canister
 //! is routed by it; one to the management canister by the canister that its argument names;
-//! creation of canisters, which concerns none yet, and listing of canisters by any id.
+//! creation of canisters, which concerns none yet, and listing of canisters by any id. Methods that
+//! concern no canister and are not for users are let through by any canister's id, to be rejected
+//! with a code.
 
 use crate::envelope::{CallContent, QueryContent};
 use candid::{CandidType, DecoderConfig, Deserialize, Principal};
 use serde_bytes::ByteBuf;
-use types::{CanisterId, MANAGEMENT_CANISTER};
+use types::{CanisterId, MANAGEMENT_CANISTER, check_candid_shape};
 
 /// Methods that make a canister: any id routes them, as the canister does not exist yet.
 const CREATIONS: [&str; 2] = ["create_canister", "provisional_create_canister_with_cycles"];
+
+/// Methods that name no canister, or need not, and that only canisters can call.
+const NAMING_NO_CANISTER: [&str; 14] = [
+    "raw_rand",
+    "subnet_info",
+    "http_request",
+    "flexible_http_request",
+    "ecdsa_public_key",
+    "sign_with_ecdsa",
+    "schnorr_public_key",
+    "sign_with_schnorr",
+    "vetkd_public_key",
+    "vetkd_derive_key",
+    "node_metrics_history",
+    "subnet_metrics",
+    "bitcoin_get_utxos",
+    "bitcoin_get_balance",
+];
 
 /// Work that is spent on the fields of an argument that are read, in candid's unit (about one byte
 /// of a value each): a little more than the largest argument that an ingress message carries.
@@ -23,8 +43,10 @@ const SKIPPING_QUOTA: usize = 1_000_000;
 /// By which canister id a request must be routed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EffectiveId {
-    /// Any.
+    /// Any, also that of the management canister.
     Any,
+    /// Any canister's.
+    AnyCanister,
     /// This one.
     Canister(CanisterId),
 }
@@ -68,6 +90,7 @@ impl EffectiveId {
         }
         match call.method_name.as_str() {
             method if CREATIONS.contains(&method) => Ok(EffectiveId::Any),
+            method if NAMING_NO_CANISTER.contains(&method) => Ok(EffectiveId::AnyCanister),
             method @ "install_chunked_code" => {
                 let target = |record: TargetCanister| record.target_canister;
                 named(target, method, "target_canister", &call.arg)
@@ -93,7 +116,7 @@ impl EffectiveId {
             EffectiveId::Canister(expected) if expected != found => {
                 Err(EffectiveIdError::Other { expected: *expected, found: *found })
             }
-            EffectiveId::Canister(_) | EffectiveId::Any => Ok(()),
+            EffectiveId::Canister(_) | EffectiveId::AnyCanister | EffectiveId::Any => Ok(()),
         }
     }
 }
@@ -142,13 +165,16 @@ fn named<'a, T: CandidType + Deserialize<'a>>(
     field: &'static str,
     arg: &'a [u8],
 ) -> Result<EffectiveId, EffectiveIdError> {
+    let refuse = || EffectiveIdError::NoCanister { method: method.to_owned(), field };
+    // The decoder looks at the stack of this thread; what passes here never needs much of it.
+    check_candid_shape(arg).map_err(|_| refuse())?;
     let mut config = DecoderConfig::new();
     config.set_decoding_quota(DECODING_QUOTA).set_skipping_quota(SKIPPING_QUOTA);
     // Otherwise an error carries the whole argument as hexadecimal text.
     config.set_full_error_message(false);
     candid::utils::decode_one_with_config(arg, &config)
         .map(|record| EffectiveId::Canister(CanisterId(canister(record))))
-        .map_err(|_| EffectiveIdError::NoCanister { method: method.to_owned(), field })
+        .map_err(|_| refuse())
 }
 
 #[cfg(test)]
@@ -208,7 +234,7 @@ mod tests {
         check(management, "provisional_create_canister_with_cycles", vec![1], Ok(EffectiveId::Any));
         check(management, "start_canister", canister_record(), Ok(EffectiveId::Canister(ID)));
         check(management, "list_canisters", vec![], no_canister("list_canisters", "canister_id"));
-        check(management, "raw_rand", Encode!().unwrap(), no_canister("raw_rand", "canister_id"));
+        check(management, "raw_rand", Encode!().unwrap(), Ok(EffectiveId::AnyCanister));
         let target = Encode!(&TargetRecord { target_canister: ID.0 }).unwrap();
         check(management, "install_chunked_code", target, Ok(EffectiveId::Canister(ID)));
         check(
@@ -269,6 +295,17 @@ mod tests {
         }
         let arg = Encode!(&Padded { canister_id: ID.0, padding: vec![7; 1_900_000].into() });
         assert_eq!(of_install_code(arg.unwrap()), no_canister("install_code", "canister_id"));
+    }
+
+    /// The decoder would take or refuse it by the stack that this thread has left.
+    #[test]
+    fn an_argument_of_a_type_that_contains_itself_is_refused() {
+        // record { canister_id : principal; 4294967295 : T } with T = opt T
+        let mut arg =
+            b"DIDL\x02\x6c\x02\xb3\xc4\xb1\xf2\x04\x68\xff\xff\xff\xff\x0f\x01\x6e\x01".to_vec();
+        arg.extend([1, 0, 1, 3, 1, 2, 3]);
+        arg.extend([1, 1, 1, 0]);
+        assert_eq!(of_install_code(arg), no_canister("install_code", "canister_id"));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use candid::{CandidType, DecoderConfig, Nat, Principal};
 use serde::Deserialize;
 use serde_bytes::ByteBuf;
-use types::{ErrorCode, UserError};
+use types::{ErrorCode, UserError, check_candid_shape};
 
 pub(crate) use ic_management_canister_types::{
     CanisterIdRecord, CanisterInfoArgs, CanisterInfoResult, CanisterInstallMode, CanisterLogFilter,
@@ -134,26 +134,31 @@ pub(crate) struct ListCanistersResult {
 
 /// What decoding, and what skipping unknown fields, may cost beyond the size of the message: a few
 /// bytes of Candid can ask for a vector of billions of empty values, and every node must give up
-/// at the same point.
+/// at the same point. Both are functions of the bytes alone.
 const DECODING_QUOTA: usize = 2_000_000;
 const SKIPPING_QUOTA: usize = 20_000;
 
-/// Reads the one argument of a management method.
+/// Reads the one argument of a management method. The answer is a function of the bytes alone: not
+/// of the stack of this thread, which the decoder would look at (see [`check_candid_shape`]), nor
+/// of the texts of the decoder, which are another with each of its versions.
 ///
 /// # Errors
-/// IC0408 with the decoder's reason.
+/// IC0408.
 pub(crate) fn decode<'a, T: CandidType + Deserialize<'a>>(arg: &'a [u8]) -> Result<T, UserError> {
+    check_candid_shape(arg).map_err(|error| invalid(&error.to_string()))?;
     let mut config = DecoderConfig::new();
     config
         .set_decoding_quota(DECODING_QUOTA + 4 * arg.len())
         .set_skipping_quota(SKIPPING_QUOTA + 4 * arg.len())
         .set_full_error_message(false);
-    candid::utils::decode_one_with_config(arg, &config).map_err(|error| {
-        UserError::new(
-            ErrorCode::InvalidManagementPayload,
-            format!("Error decoding candid: {error}"),
-        )
+    candid::utils::decode_one_with_config(arg, &config).map_err(|_| {
+        invalid("the argument does not have the type that the interface gives this method")
     })
+}
+
+fn invalid(why: &str) -> UserError {
+    let text = format!("Error decoding candid: {why}");
+    UserError::new(ErrorCode::InvalidManagementPayload, text)
 }
 
 /// Writes the one result of a management method.
@@ -181,4 +186,76 @@ pub(crate) struct AboutCanister {
 pub(crate) struct AboutTarget {
     pub(crate) target_canister: Principal,
     arg: Option<ByteBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candid::Encode;
+
+    /// An argument for `canister_status` with a second field that holds `value` within so many
+    /// types, each an `opt` of the next. With `around`, the last is an `opt` of the first.
+    fn nested(types: u8, depth: usize, around: bool) -> Vec<u8> {
+        let mut arg = b"DIDL".to_vec();
+        let fields = [0xb3, 0xc4, 0xb1, 0xf2, 0x04];
+        arg.push(types + 1);
+        // The number of `canister_id`, of type principal; then that of an unknown field.
+        arg.extend([0x6c, 2]);
+        arg.extend(fields);
+        arg.push(0x68);
+        arg.extend([0xff, 0xff, 0xff, 0xff, 0x0f, 1]);
+        for next in 2..=types + 1 {
+            arg.push(0x6e);
+            arg.push(if next <= types { next } else { if around { 1 } else { 0x7d } });
+        }
+        arg.extend([1, 0, 1, 1, 7]);
+        arg.extend(std::iter::repeat_n(1, depth));
+        arg.push(0);
+        arg
+    }
+
+    fn outcome(arg: &[u8], stack_bytes: usize) -> Result<Principal, UserError> {
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().stack_size(stack_bytes);
+            let decode = || decode::<AboutCanister>(arg).map(|about| about.canister_id);
+            thread.spawn_scoped(scope, decode).unwrap().join().unwrap()
+        })
+    }
+
+    /// The decoder would end a deep value where the stack of its thread ends.
+    #[test]
+    fn the_stack_of_the_thread_decides_nothing() {
+        let expected = Ok(Principal::from_slice(&[7]));
+        for types in [1, 30] {
+            let arg = nested(types, usize::from(types), false);
+            for stack in [128 << 10, 8 << 20] {
+                assert_eq!(outcome(&arg, stack), expected, "{types} {stack}");
+            }
+        }
+        for depth in [1_000, 3_000, 10_000] {
+            let arg = nested(1, depth, true);
+            for stack in [128 << 10, 8 << 20] {
+                let error = outcome(&arg, stack).unwrap_err();
+                assert_eq!(
+                    error.to_string(),
+                    "IC0408: Error decoding candid: the types of the message nest deeper than 32 \
+                     levels, or contain themselves",
+                    "{depth} {stack}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn errors_have_the_same_text_with_every_decoder() {
+        for arg in [Encode!(&5u8).unwrap(), Encode!().unwrap(), b"DIDL\0\x01\x68\x01\x3f".to_vec()]
+        {
+            let error = decode::<CanisterIdRecord>(&arg).unwrap_err();
+            assert_eq!(
+                error.message,
+                "Error decoding candid: the argument does not have the type that the interface \
+                 gives this method"
+            );
+        }
+    }
 }
