@@ -113,7 +113,8 @@ pub struct Limits {
     /// in turn, so an allocation is paid for and bounded, but gives no precedence.
     pub subnet_compute_percent_max: u64,
     /// Bytes of pages that may change between two checkpoints, each change counted; no message
-    /// begins beyond it. Nodes keep changed pages in RAM until the checkpoint.
+    /// begins beyond it. Nodes keep changed pages in RAM until the checkpoint is written, while the
+    /// next interval has begun already: up to twice as much.
     pub heap_delta_bytes_max: u64,
     /// Seconds after which a pending stop request fails.
     pub stop_timeout_seconds: u64,

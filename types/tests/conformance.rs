@@ -25,12 +25,12 @@ fn formats_are_frozen() {
         Format {
             name: "subnet.json",
             encodings: configs.iter().map(json).collect(),
-            hash: "1e814b2abcf69d5812fb462b41d2a0162a5162096444be0456e059e712e89cad",
+            hash: "bec834e79c0454defa5638ed5592b8be31593f59ca0d2c3bbe5ebf2becada176",
         },
         Format {
             name: "digest of the subnet's configuration (names the chain)",
             encodings: configs.iter().map(|config| config.digest().0.to_vec()).collect(),
-            hash: "28ce465b2b1da9e9bd9339a4634df21b9bbf5e965680c52a888bddaf39a50516",
+            hash: "6bbaa247e055450b98707b5951b1b3a8a9928e8f7214bd252217722a52905f05",
         },
         Format {
             name: "transcript of the chain key in JSON (kept in the node's store)",

@@ -105,7 +105,8 @@ impl Canister {
             instruction_limit: 300_000_000_000,
         };
         let id = CanisterId::from_index(0);
-        let (outcome, _) = engine.execute(&execution, id, pool, keep, Message::default());
+        let executed = engine.execute(&execution, id, pool, keep, Message::default());
+        let (outcome, _) = executed.expect("this computer can run it");
         if let Ok(changes) = outcome.result {
             self.heap = changes.heap;
             self.globals = changes.globals;

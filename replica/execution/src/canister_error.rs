@@ -5,6 +5,8 @@ use std::fmt;
 
 use types::{CanisterId, ErrorCode, UserError};
 
+use crate::LocalFailure;
+
 /// Where the published texts point readers to.
 const DOCUMENTATION: &str =
     "https://internetcomputer.org/docs/current/references/execution-errors#";
@@ -208,6 +210,14 @@ impl fmt::Display for CanisterError {
             ),
             Self::EnvironmentName(name) => write!(f, "Environment variable {name} not found."),
         }
+    }
+}
+
+/// Only for what this node answers in its own name: queries, and what it thinks of a user's call.
+impl From<LocalFailure> for CanisterError {
+    fn from(failure: LocalFailure) -> Self {
+        log::error!(error:% = failure; "this computer cannot execute a query");
+        Self::Engine("this node cannot execute it at the moment; ask another one".into())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use types::Limits;
 
+use crate::capacity::Capacity;
 use crate::machine::Machine;
 use crate::sandbox::EngineError;
 
@@ -10,6 +11,7 @@ use crate::sandbox::EngineError;
 /// query threads share it with the thread of the rounds.
 pub struct Executor {
     pub(crate) machine: Machine,
+    pub(crate) capacity: Capacity,
 }
 
 impl Executor {
@@ -18,6 +20,6 @@ impl Executor {
     /// # Errors
     /// The wasm machine does not work on this computer.
     pub fn new(limits: &Limits) -> Result<Self, EngineError> {
-        Ok(Self { machine: Machine::new(limits)? })
+        Ok(Self { machine: Machine::new(limits)?, capacity: Capacity::default() })
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use replica_state::{CanisterState, Closure, Module};
 
+use crate::LocalFailure;
 use crate::canister_error::{CanisterError, TrapCode};
 use crate::modules::Modules;
 use crate::sandbox::{
@@ -56,21 +57,30 @@ impl Machine {
         })
     }
 
-    /// The compiled form of a module, made at the first use.
-    pub(crate) fn compile(&self, module: &Module) -> Result<CompiledModule, CanisterError> {
-        self.modules.get(&self.engine, module)
+    /// The compiled form of a module that is to be installed; see [`Modules::admit`].
+    pub(crate) fn admit<E>(
+        &self,
+        module: &Module,
+        charge: impl FnMut(u64) -> Result<(), E>,
+    ) -> Result<CompiledModule, E>
+    where
+        E: From<CanisterError> + From<LocalFailure>,
+    {
+        self.modules.admit(&self.engine, module, charge)
     }
 
     /// Runs a message on the canister that `start` holds. The canister itself stays as it is.
-    pub(crate) fn run(&self, start: MessageStart, entry: &EntryPoint) -> Run {
+    ///
+    /// # Errors
+    /// This computer cannot run it, which says nothing about the message.
+    pub(crate) fn run(&self, start: MessageStart, entry: &EntryPoint) -> Result<Run, LocalFailure> {
         let canister = Arc::clone(&start.canister);
         let limit = start.counters.limit;
-        let failed = |error| Run { instructions: 0, log: VecDeque::new(), result: Err(error) };
-        let Some(code) = &canister.execution else { return failed(CanisterError::NoModule) };
-        let module = match self.compile(&code.module) {
-            Ok(module) => module,
-            Err(error) => return failed(error),
+        let Some(code) = &canister.execution else {
+            let result = Err(CanisterError::NoModule);
+            return Ok(Run { instructions: 0, log: VecDeque::new(), result });
         };
+        let module = self.modules.get(&self.engine, &code.module)?;
         let execution = Execution {
             module: &module,
             heap: &code.heap,
@@ -92,9 +102,9 @@ impl Machine {
         };
         let id = canister.system.canister_id;
         let (outcome, api) =
-            self.engine.execute(&execution, id, pool, keep, MessageApi::new(start));
+            self.engine.execute(&execution, id, pool, keep, MessageApi::new(start))?;
         let instructions = outcome.instructions_used;
-        match outcome.result {
+        Ok(match outcome.result {
             Ok(changes) => {
                 let (effects, log) = api.finish();
                 Run { instructions, log, result: Ok((changes, effects)) }
@@ -105,7 +115,7 @@ impl Machine {
                 log.push_back(format!("[TRAP]: {error}").into_bytes());
                 Run { instructions, log, result: Err(error) }
             }
-        }
+        })
     }
 }
 
@@ -118,13 +128,13 @@ fn error_of(trap: Trap, limit: u64) -> CanisterError {
         Trap::NoSuchExport(name) => {
             return CanisterError::Engine(format!("the export '{name}' cannot be called"));
         }
-        Trap::Engine(why) => return CanisterError::Engine(why),
+        trap @ Trap::HeapTooLarge { .. } => return CanisterError::Engine(trap.to_string()),
         Trap::HeapOutOfBounds => TrapCode::HeapOutOfBounds,
         Trap::TableOutOfBounds | Trap::BadIndirectCall => TrapCode::TableOutOfBounds,
         Trap::StackOverflow => TrapCode::StackOverflow,
         Trap::Unreachable => TrapCode::Unreachable,
         Trap::IntegerDivisionByZero => TrapCode::IntegerDivByZero,
-        Trap::IntegerOverflow | Trap::InvalidConversion => TrapCode::Other,
+        Trap::IntegerOverflow | Trap::InvalidConversion | Trap::Other => TrapCode::Other,
     };
     CanisterError::Trapped(code)
 }

@@ -27,12 +27,13 @@ use replica_state::{
 };
 use sha2::{Digest as _, Sha256};
 
-use crate::Executor;
 use crate::message::not_found;
 use crate::round::{CallOutcome, Round};
 use crate::subnet::Subnet;
+use crate::{Executor, LocalFailure};
 use types::decode;
 
+pub(crate) use errors::no_room;
 pub(crate) use lifecycle::uninstall_for_lack_of_cycles;
 pub(crate) use stopping::{finish_stops, time_out_stops};
 
@@ -240,6 +241,25 @@ pub(crate) enum Done {
     Later,
 }
 
+/// Why a method came to nothing.
+enum MethodError {
+    /// This is what the caller is told.
+    User(UserError),
+    /// This computer cannot execute it; nobody is told anything.
+    Local(LocalFailure),
+}
+
+impl From<UserError> for MethodError {
+    fn from(error: UserError) -> Self {
+        Self::User(error)
+    }
+}
+
+/// Instructions that each management call counts for the round, and each byte of its argument:
+/// decoding it twice, and hashing what is in it.
+const CALL_INSTRUCTIONS: u64 = 500_000;
+const PAYLOAD_BYTE_INSTRUCTIONS: u64 = 20;
+
 /// A reply without content.
 fn nothing() -> Result<Done, UserError> {
     Ok(Done::Reply(types::encode_nothing()))
@@ -252,8 +272,8 @@ fn reply<T: candid::CandidType>(value: &T) -> Result<Done, UserError> {
 
 impl Executor {
     /// Executes the next call of the management canister, if there is one.
-    pub(crate) fn execute_management(&self, round: &mut Round<'_>) -> bool {
-        let Some(input) = round.state.subnet_queues.pop_input() else { return false };
+    pub(crate) fn execute_management(&self, round: &mut Round<'_>) -> Result<bool, LocalFailure> {
+        let Some(input) = round.state.subnet_queues.pop_input() else { return Ok(false) };
         round.outcome.counters.management_messages += 1;
         match input {
             Input::Ingress(ingress) => {
@@ -261,16 +281,16 @@ impl Executor {
                     let outcome = crate::message::expired(&ingress);
                     round.answer_ingress(&ingress.message_id, outcome);
                 } else {
-                    self.manage(round, ManagementCall::from(&*ingress), None);
+                    self.manage(round, ManagementCall::from(&*ingress), None)?;
                 }
             }
             Input::Canister(CanisterMessage::Request(request)) => {
-                self.manage(round, ManagementCall::from(&*request), Some(&request));
+                self.manage(round, ManagementCall::from(&*request), Some(&request))?;
             }
             // The subnet makes no calls, so nothing can answer it.
             Input::Canister(CanisterMessage::Response(_)) => {}
         }
-        true
+        Ok(true)
     }
 
     fn manage(
@@ -278,17 +298,26 @@ impl Executor {
         round: &mut Round<'_>,
         mut call: ManagementCall,
         request: Option<&Arc<Request>>,
-    ) {
-        let result = Method::find(&call.name).and_then(|method| match (method, request) {
+    ) -> Result<(), LocalFailure> {
+        // Whatever comes of it: reading and checking the argument is work.
+        let bytes = call.payload.len() as u64;
+        round.spend(CALL_INSTRUCTIONS + bytes.saturating_mul(PAYLOAD_BYTE_INSTRUCTIONS));
+        let method = Method::find(&call.name).map_err(MethodError::from);
+        let result = method.and_then(|method| match (method, request) {
             (Method::RawRand, Some(request)) => Ok(take_raw_rand(round, request)),
             _ => self.call_method(round, method, &mut call),
         });
         let outcome = match result {
-            Ok(Done::Later) => return self.note_processing(round, &call),
+            Ok(Done::Later) => {
+                self.note_processing(round, &call);
+                return Ok(());
+            }
             Ok(Done::Reply(reply)) => CallOutcome::Reply(reply.into()),
-            Err(error) => CallOutcome::Failed(error),
+            Err(MethodError::User(error)) => CallOutcome::Failed(error),
+            Err(MethodError::Local(failure)) => return Err(failure),
         };
         round.answer(call.respondent, &call.origin, outcome, call.cycles);
+        Ok(())
     }
 
     fn note_processing(&self, round: &mut Round<'_>, call: &ManagementCall) {
@@ -303,11 +332,13 @@ impl Executor {
         round: &mut Round<'_>,
         method: Method,
         call: &mut ManagementCall,
-    ) -> Result<Done, UserError> {
+    ) -> Result<Done, MethodError> {
         if matches!(call.origin, CallOrigin::Ingress { .. }) {
             check_ingress(round.state, &round.subnet, method, call)?;
         }
-        match method {
+        let done = match method {
+            Method::InstallCode => return self.install_code(round, call),
+            Method::InstallChunkedCode => return self.install_chunked_code(round, call),
             Method::CreateCanister => create::create(round, call),
             Method::ProvisionalCreateCanister => create::provisional_create(round, call),
             Method::ProvisionalTopUpCanister => create::provisional_top_up(round, call),
@@ -316,8 +347,6 @@ impl Executor {
             Method::UploadChunk => chunks::upload(round, call),
             Method::ClearChunkStore => chunks::clear(round, call),
             Method::StoredChunks => chunks::list(round, call),
-            Method::InstallCode => self.install_code(round, call),
-            Method::InstallChunkedCode => self.install_chunked_code(round, call),
             Method::UninstallCode => lifecycle::uninstall(round, call),
             Method::StartCanister => lifecycle::start(round, call),
             Method::StopCanister => stopping::stop(round, call),
@@ -335,7 +364,8 @@ impl Executor {
                 Ok(Done::Reply(reply))
             }
             Method::ListCanisters => Err(query_only(&call.name)),
-        }
+        };
+        Ok(done?)
     }
 }
 

@@ -10,7 +10,7 @@ pub(crate) mod inspect;
 mod responses;
 pub(crate) mod tasks;
 
-pub(crate) use apply::{apply_changes, apply_settings, watch_memory, write_log};
+pub(crate) use apply::{apply_changes, apply_settings, changed_bytes, watch_memory, write_log};
 pub(crate) use calls::expired;
 
 use replica_state::{CanisterState, CanisterStatus};

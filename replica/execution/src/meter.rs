@@ -21,6 +21,7 @@ mod scan;
 mod tests;
 mod weights;
 
+pub use decode::decode;
 pub use error::{ModuleError, TABLE_ELEMENTS_MAX};
 pub use ic0::{Ic0, Kind, Width};
 pub use instrument::names;
@@ -56,6 +57,10 @@ pub struct Metered {
     pub has_table: bool,
     /// Operators in all function bodies; compiling is charged by it.
     pub operators: u64,
+    /// Bytes of the module as it was given, decompressed.
+    pub bytes: u64,
+    /// Charged for making an instance, which is done for each message.
+    pub instantiation_instructions: u64,
 }
 
 /// How large a memory is and may become, in wasm pages of 64 KiB.
@@ -67,12 +72,26 @@ pub struct MemoryLimits {
     pub maximum: u64,
 }
 
+/// Instructions charged for each entry of an element segment that is applied whenever an instance
+/// is made, which is once for each message. The first few are part of what any message costs.
+const ENTRY_INSTRUCTIONS: u64 = 40;
+const FREE_ENTRIES: u64 = 64;
+
+/// Instructions charged for each full piece of so many elements of a new table: two pages of memory.
+/// The small tables of usual canisters cost nothing.
+const TABLE_PIECE_INSTRUCTIONS: u64 = 2_000;
+const TABLE_PIECE_ELEMENTS: u64 = 1_024;
+
 /// Checks a module as it was given (compressed or not) and instruments it.
 pub fn prepare(bytes: &[u8], limits: &Limits) -> Result<Metered, ModuleError> {
-    let module = decode::decode(bytes, limits.module_bytes_max)?;
-    let scan = scan::scan(&module)?;
+    instrument(&decode(bytes, limits.module_bytes_max)?, limits)
+}
+
+/// Checks a module that is not compressed and instruments it.
+pub fn instrument(module: &[u8], limits: &Limits) -> Result<Metered, ModuleError> {
+    let scan = scan::scan(module)?;
     let checked = rules::check(&scan, limits)?;
-    let instrumented = instrument::instrument(&module, &scan)?;
+    let instrumented = instrument::instrument(module, &scan)?;
     rules::check_function_sizes(&scan, &instrumented.operators, limits)?;
     Ok(Metered {
         wasm: instrumented.wasm,
@@ -86,5 +105,9 @@ pub fn prepare(bytes: &[u8], limits: &Limits) -> Result<Metered, ModuleError> {
         has_start: scan.start.is_some(),
         has_table: scan.has_function_table(),
         operators: instrumented.operators.iter().sum(),
+        bytes: module.len() as u64,
+        instantiation_instructions: scan.applied_entries().saturating_sub(FREE_ENTRIES)
+            * ENTRY_INSTRUCTIONS
+            + scan.table_elements() / TABLE_PIECE_ELEMENTS * TABLE_PIECE_INSTRUCTIONS,
     })
 }

@@ -275,8 +275,9 @@ impl Evaluation<'_> {
             now: self.state.time,
             input,
             counters: Counters { limit, before_in_message: 0, before_in_call: frame.instructions },
+            memory_room: u64::MAX,
         };
-        let run = self.executor.machine.run(start, entry);
+        let run = self.executor.machine.run(start, entry)?;
         self.instructions_left = self.instructions_left.saturating_sub(run.instructions);
         frame.instructions = frame.instructions.saturating_add(run.instructions);
         let (changes, effects) = run.result?;

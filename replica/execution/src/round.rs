@@ -8,6 +8,7 @@ use replica_state::{
 };
 use types::{CanisterId, Cycles, ErrorCode, Height, MessageId, RejectCode, Time, UserError};
 
+use crate::capacity::{Occupied, Room};
 use crate::subnet::Subnet;
 
 /// What a round did.
@@ -53,6 +54,8 @@ pub(crate) struct Round<'a> {
     pub(crate) now: Time,
     /// Instructions until no further message begins.
     pub(crate) instructions_left: u64,
+    /// Room on the subnet for canisters to grow.
+    pub(crate) room: Room,
     pub(crate) outcome: RoundOutcome,
 }
 
@@ -73,9 +76,29 @@ impl Round<'_> {
         self.instructions_left = self.instructions_left.saturating_sub(spent);
     }
 
-    /// Whether another message may begin.
+    /// Whether another message may begin: instructions are left, and pages may change before the
+    /// next checkpoint takes them out of memory.
     pub(crate) fn has_budget(&self) -> bool {
-        self.instructions_left > 0
+        let delta_max = self.subnet.config.limits.heap_delta_bytes_max;
+        self.instructions_left > 0 && self.state.totals.heap_delta_bytes < delta_max
+    }
+
+    /// Counts bytes that every node keeps in memory until the next checkpoint.
+    pub(crate) fn changed(&mut self, bytes: u64) {
+        let delta = &mut self.state.totals.heap_delta_bytes;
+        *delta = delta.saturating_add(bytes);
+    }
+
+    /// Notes that a canister has come to occupy more, or less.
+    pub(crate) fn resized(&mut self, before: Occupied, id: &CanisterId) {
+        if let Some(canister) = self.state.canister(id) {
+            self.room.take(before, Occupied::by(canister));
+        }
+    }
+
+    /// What a canister occupies; nothing if there is none.
+    pub(crate) fn occupied_by(&self, id: &CanisterId) -> Occupied {
+        self.state.canister(id).map(Occupied::by).unwrap_or_default()
     }
 
     /// Notes cycles that a canister consumed; they were taken from its balance before.

@@ -35,7 +35,7 @@ mod tests;
 mod trap;
 
 pub use api::{ApiError, Growth, Guest, SystemApi, check_range};
-pub use engine::{CompiledModule, Engine, EngineError};
+pub use engine::{CompileError, CompiledModule, Engine, EngineError};
 pub use execute::Keep;
 pub use outcome::{Changes, Entry, Execution, Outcome, Trap};
 pub use resident::ResidentMemories;

@@ -17,7 +17,7 @@ use types::{CanisterId, Height, Randomness, Time};
 use crate::round::{Round, RoundCounters, RoundOutcome};
 use crate::sandbox::on_large_stack;
 use crate::subnet::Subnet;
-use crate::{Executor, charges, management, message};
+use crate::{Executor, LocalFailure, charges, management, message};
 
 /// What a round begins with, besides the state.
 #[derive(Clone, Copy, Debug)]
@@ -39,23 +39,34 @@ impl Executor {
     ///
     /// Ingress enters the queues before, by [`Executor::induct`].
     ///
-    /// # Panics
-    /// When the system has no thread left with a stack large enough for canister code; a thread
-    /// made by [`crate::sandbox::spawn`] needs no other.
-    pub fn execute_round(&self, state: &mut ReplicatedState, input: RoundInput) -> RoundOutcome {
+    /// # Errors
+    /// This computer cannot execute it. The state is then of no use: drop it, and stop the node.
+    pub fn execute_round(
+        &self,
+        state: &mut ReplicatedState,
+        input: RoundInput,
+    ) -> Result<RoundOutcome, LocalFailure> {
         // Once for the whole round, not for each message.
-        on_large_stack(|| self.execute_round_here(state, input))
-            .expect("a round needs a thread with a large stack")
+        on_large_stack(|| self.execute_round_here(state, input))?
     }
 
-    fn execute_round_here(&self, state: &mut ReplicatedState, input: RoundInput) -> RoundOutcome {
-        let before = state.time;
+    fn execute_round_here(
+        &self,
+        state: &mut ReplicatedState,
+        input: RoundInput,
+    ) -> Result<RoundOutcome, LocalFailure> {
+        let (before, before_height) = (state.time, state.height);
         state.height = input.height;
         state.time = input.time;
         state.randomness = input.randomness;
+        // Of the last height there is a checkpoint: what changed before is on disk.
+        if before_height.0.is_multiple_of(state.config.checkpoint_interval) {
+            state.totals.heap_delta_bytes = 0;
+        }
         let subnet = Subnet::of(state);
         let mut round = Round {
             instructions_left: subnet.config.limits.instructions_per_round_max,
+            room: self.capacity.room(state),
             subnet,
             height: input.height,
             now: input.time,
@@ -63,17 +74,20 @@ impl Executor {
             state,
         };
         begin(&mut round, before);
-        self.execute_messages(&mut round);
+        self.execute_messages(&mut round)?;
         end(&mut round);
-        round.outcome
+        Ok(round.outcome)
     }
 
-    fn execute_messages(&self, round: &mut Round<'_>) {
+    fn execute_messages(&self, round: &mut Round<'_>) -> Result<(), LocalFailure> {
         // Installing code is expensive; half of the round is left to the canisters.
         let reserve = round.instructions_left / 2;
         loop {
             let mut progress = false;
-            while round.instructions_left > reserve && self.execute_management(round) {
+            while round.instructions_left > reserve
+                && round.has_budget()
+                && self.execute_management(round)?
+            {
                 progress = true;
             }
             round.state.deliver_output_of_subnet();
@@ -81,51 +95,51 @@ impl Executor {
                 if !round.has_budget() {
                     round.state.next_scheduled = Some(id);
                     round.outcome.counters.cut_short = true;
-                    return;
+                    return Ok(());
                 }
-                progress |= self.execute_turn(round, id);
+                progress |= self.execute_turn(round, id)?;
             }
             if !progress {
                 round.state.next_scheduled = None;
-                return;
+                return Ok(());
             }
         }
     }
 
     /// Some messages of one canister. Returns whether it executed or sent something.
-    fn execute_turn(&self, round: &mut Round<'_>, id: CanisterId) -> bool {
+    fn execute_turn(&self, round: &mut Round<'_>, id: CanisterId) -> Result<bool, LocalFailure> {
         let mut count = 0;
-        while count < TURN_MESSAGES_MAX && round.has_budget() && self.execute_next(round, id) {
+        while count < TURN_MESSAGES_MAX && round.has_budget() && self.execute_next(round, id)? {
             count += 1;
         }
         let sends = round.canister(&id).is_some_and(|canister| canister.system.queues.has_output());
         round.state.deliver_output_of(&id);
-        count > 0 || sends
+        Ok(count > 0 || sends)
     }
 
     /// The canister's next task or message.
-    fn execute_next(&self, round: &mut Round<'_>, id: CanisterId) -> bool {
-        let Some(canister) = round.canister(&id) else { return false };
+    fn execute_next(&self, round: &mut Round<'_>, id: CanisterId) -> Result<bool, LocalFailure> {
+        let Some(canister) = round.canister(&id) else { return Ok(false) };
         let system = &canister.system;
         if system.tasks.is_empty() && !system.queues.has_input() {
-            return false;
+            return Ok(false);
         }
-        let Some(canister) = round.state.canister_mut(&id) else { return false };
+        let Some(canister) = round.state.canister_mut(&id) else { return Ok(false) };
         if let Some(task) = canister.system.tasks.pop_front() {
-            self.execute_task(round, id, task);
-            return true;
+            self.execute_task(round, id, task)?;
+            return Ok(true);
         }
         match canister.system.queues.pop_input() {
-            None => return false,
-            Some(Input::Ingress(ingress)) => self.execute_ingress(round, id, &ingress),
+            None => return Ok(false),
+            Some(Input::Ingress(ingress)) => self.execute_ingress(round, id, &ingress)?,
             Some(Input::Canister(CanisterMessage::Request(request))) => {
-                self.execute_request(round, id, &request);
+                self.execute_request(round, id, &request)?;
             }
             Some(Input::Canister(CanisterMessage::Response(response))) => {
-                self.execute_response(round, id, &response);
+                self.execute_response(round, id, &response)?;
             }
         }
-        true
+        Ok(true)
     }
 }
 

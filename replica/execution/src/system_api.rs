@@ -103,6 +103,8 @@ pub(crate) struct MessageApi {
     counters: Counters,
     /// Bytes that the canister is charged for when the message begins.
     memory_bytes: u64,
+    /// Bytes that the canister may add to what the subnet holds.
+    memory_room: u64,
     /// Bytes that the heap grew by.
     heap_grown: u64,
     stable: StableMemory,
@@ -127,6 +129,8 @@ pub(crate) struct MessageStart {
     pub(crate) now: Time,
     pub(crate) input: MessageInput,
     pub(crate) counters: Counters,
+    /// Bytes that the canister may add to what the subnet holds.
+    pub(crate) memory_room: u64,
 }
 
 impl MessageApi {
@@ -141,6 +145,7 @@ impl MessageApi {
             now: start.now,
             input: start.input,
             counters: start.counters,
+            memory_room: start.memory_room,
             heap_grown: 0,
             stable: StableMemory::new(stable.unwrap_or_default()),
             reply: Vec::new(),
@@ -156,6 +161,7 @@ impl MessageApi {
     /// The effects of a message that ended well, and what it logged.
     pub(crate) fn finish(mut self) -> (SystemEffects, VecDeque<Vec<u8>>) {
         self.abandon_call();
+        self.effects.stable_pages_changed = self.stable.pages_written();
         self.effects.stable = self.stable.finish();
         (self.effects, self.log)
     }

@@ -4,7 +4,7 @@ use crate::induction::{Inducted, induct};
 use crate::snapshots::Snapshots;
 use bytes::Bytes;
 use replica_crypto::chain_key::{PublicKey, PublicKeyError};
-use replica_execution::{Executor, RoundCounters, RoundInput};
+use replica_execution::{Executor, LocalFailure, RoundCounters, RoundInput};
 use replica_state::{
     CertifiedSnapshot, CheckpointSize, ReplicatedState, StateTree, Store, StoreError,
 };
@@ -46,6 +46,15 @@ pub enum MachineError {
     /// A state was there where a genesis state should be made.
     #[error("the directory holds a state of height {0} already; open it instead of beginning anew")]
     NotEmpty(Height),
+    /// This computer could not execute the batch, which says nothing about it.
+    #[error("this computer cannot execute height {height}; the node stops")]
+    Local {
+        /// The height.
+        height: Height,
+        /// Why.
+        #[source]
+        failure: LocalFailure,
+    },
     /// The store failed.
     #[error("the state cannot be kept on disk")]
     Store(#[from] StoreError),
@@ -142,7 +151,10 @@ impl StateMachine {
             induct(&self.executor, &mut state, &batch.ingress, batch.time);
         let input =
             RoundInput { height: batch.height, time: batch.time, randomness: batch.randomness };
-        let outcome = self.executor.execute_round(&mut state, input);
+        let outcome = self.executor.execute_round(&mut state, input).map_err(|failure| {
+            let height = batch.height;
+            MachineError::Local { height, failure }
+        })?;
         completed.extend(outcome.completed);
         self.tree = self.tree.next(Arc::new(state));
         self.snapshots.push(CertifiedSnapshot::uncertified(&self.tree));

@@ -34,6 +34,9 @@ pub struct Totals {
     pub update_transactions: u64,
     /// Messages of blocks that were skipped because they could not be used.
     pub skipped_ingress: u64,
+    /// Bytes of pages, modules and chunks that changed since the height of the last checkpoint, each
+    /// time they changed: nodes keep them in memory until the next one.
+    pub heap_delta_bytes: u64,
 }
 
 /// The state; see the module's text.

@@ -1,16 +1,14 @@
 //! Uploading large modules in pieces.
 
 use bytes::Bytes;
-use types::{ErrorCode, UserError};
+use types::{CanisterId, ErrorCode, UserError};
 
 use super::types::{CanisterIdRecord, ChunkHash, UploadChunkArgs, decode};
 use super::{
     Done, ManagementCall, check_controller_or_self, errors, find, find_mut, nothing, reply,
 };
+use crate::capacity::Occupied;
 use crate::round::Round;
-
-/// Instructions that an upload counts for the round, besides its bytes.
-const UPLOAD_INSTRUCTIONS: u64 = 1_000_000;
 
 /// `upload_chunk`
 pub(super) fn upload(round: &mut Round<'_>, call: &mut ManagementCall) -> Result<Done, UserError> {
@@ -24,14 +22,20 @@ pub(super) fn upload(round: &mut Round<'_>, call: &mut ManagementCall) -> Result
             args.chunk.len()
         )));
     }
-    round.spend(UPLOAD_INSTRUCTIONS + args.chunk.len() as u64);
-    let canister = find_mut(round, args.canister_id)?;
-    let stored = canister.system.chunk_store.insert(Bytes::from(args.chunk), count_max);
+    let (id, bytes) = (CanisterId(args.canister_id), args.chunk.len() as u64);
+    let before = find(round.state, args.canister_id)?;
+    let mut after = before.clone();
+    let stored = after.system.chunk_store.insert(Bytes::from(args.chunk), count_max);
     let hash = stored.map_err(|_| {
         errors::chunk_store(&format!(
             "Wasm chunk store has already reached maximum capacity of {count_max} chunks"
         ))
     })?;
+    round.room.check(Occupied::by(before), Occupied::by(&after))?;
+    let before = Occupied::by(before);
+    *find_mut(round, args.canister_id)? = after;
+    round.resized(before, &id);
+    round.changed(bytes);
     reply(&ChunkHash { hash: hash.to_vec() })
 }
 

@@ -12,6 +12,7 @@ use super::{
     Done, ManagementCall, check_provisional, errors, find_mut, not_for_users, nothing, now, reply,
     settings,
 };
+use crate::capacity::Occupied;
 use crate::round::Round;
 
 /// The balance of a canister that is made without saying which: 100 T cycles.
@@ -158,7 +159,10 @@ fn add(
         },
         limits.canister_history_changes_max,
     );
-    round.state.put_canister(CanisterState::new(system));
+    let canister = CanisterState::new(system);
+    round.room.check(Occupied::default(), Occupied::by(&canister))?;
+    round.state.put_canister(canister);
+    round.resized(Occupied::default(), &id);
     let index = id.index().expect("ids are made from indices");
     round.state.next_canister_index = index + 1;
     reply(&CanisterIdRecord { canister_id: id.0 })

@@ -136,3 +136,37 @@ pub(super) fn invalid_upgrade_option() -> UserError {
          that the new canister module supports enhanced orthogonal persistence.",
     )
 }
+
+/// The subnet has too little room for what is wanted.
+pub(crate) mod no_room {
+    use super::{ErrorCode, UserError, advised};
+
+    fn oversubscribed(text: String) -> UserError {
+        advised(
+            ErrorCode::SubnetOversubscribed,
+            text,
+            "Try executing the message again later, or on another subnet.",
+            "subnet-oversubscribed",
+        )
+    }
+
+    pub(crate) fn memory(wanted: u128, left: u128) -> UserError {
+        oversubscribed(format!(
+            "Canister requested {wanted} B of memory but only {left} B are available in the subnet."
+        ))
+    }
+
+    pub(crate) fn code(wanted: u128, left: u128) -> UserError {
+        oversubscribed(format!(
+            "Canister requested {wanted} B for its module and chunks but only {left} B are \
+             available in the subnet."
+        ))
+    }
+
+    pub(crate) fn compute(wanted: u128, left: u128) -> UserError {
+        oversubscribed(format!(
+            "Canister requested a compute allocation of {wanted}% which cannot be satisfied because \
+             the Subnet's remaining compute capacity is {left}%."
+        ))
+    }
+}

@@ -11,28 +11,39 @@ use std::sync::Arc;
 use bytes::Bytes;
 use replica_state::{
     CanisterState, ChangeDetails, ExecutionState, InstallMode, LowMemoryHook, Memory, Module,
-    SystemMethod, Task,
+    PAGE_BYTES, SystemMethod, Task,
 };
-use types::{CanisterId, PrincipalId, UserError};
+use types::{CanisterId, Cycles, PrincipalId, UserError};
 
 use super::chunks::parse_hash;
 use super::types::{
-    CanisterInstallMode, InstallChunkedCodeArgs, InstallCodeArgs, Persistence, decode,
+    CanisterInstallMode, ChunkHash, InstallChunkedCodeArgs, InstallCodeArgs, Persistence, decode,
 };
 use super::{
-    Done, ManagementCall, check_controller, check_controller_or_self, errors, find, lifecycle,
-    nothing,
+    Done, ManagementCall, MethodError, check_controller, check_controller_or_self, errors, find,
+    lifecycle, nothing,
 };
-use crate::Executor;
 use crate::canister_error::CanisterError;
+use crate::capacity::{Occupied, Room};
 use crate::machine::EntryPoint;
-use crate::message::{apply_changes, apply_settings, pay_ahead, settle, watch_memory, write_log};
+use crate::message::{
+    apply_changes, apply_settings, changed_bytes, pay_ahead, settle, watch_memory, write_log,
+};
 use crate::round::Round;
 use crate::sandbox::CompiledModule;
 use crate::system_api::{Context, Counters, MessageInput, MessageStart};
+use crate::{Executor, LocalFailure};
 
-/// Instructions charged for compiling one operator of a module (published weight).
-const COMPILE_INSTRUCTIONS: u64 = 6_000;
+/// Instructions charged for each byte that is put together from chunks, and hashed.
+const ASSEMBLED_BYTE_INSTRUCTIONS: u64 = 20;
+
+/// Where the module comes from.
+enum Code {
+    /// The argument of the call, whose bytes were counted when it was read.
+    Given(Vec<u8>),
+    /// Chunks in this order, which must give a module of this hash.
+    Chunks { chunks: Vec<Bytes>, hash: [u8; 32] },
+}
 
 /// What is to be installed, and how.
 struct Installation {
@@ -41,7 +52,7 @@ struct Installation {
     mode: InstallMode,
     skip_pre_upgrade: bool,
     persistence: Option<Persistence>,
-    module: Module,
+    code: Code,
     arg: Bytes,
 }
 
@@ -50,7 +61,7 @@ impl Installation {
         canister: PrincipalId,
         caller: PrincipalId,
         mode: CanisterInstallMode,
-        module: Module,
+        code: Code,
         arg: Vec<u8>,
     ) -> Self {
         let (mode, flags) = match mode {
@@ -64,7 +75,7 @@ impl Installation {
             mode,
             skip_pre_upgrade: flags.and_then(|flags| flags.skip_pre_upgrade) == Some(true),
             persistence: flags.and_then(|flags| flags.wasm_memory_persistence),
-            module,
+            code,
             arg: arg.into(),
         }
     }
@@ -78,6 +89,10 @@ struct Steps<'a, 'r> {
     caller: PrincipalId,
     instructions_left: u64,
     instructions_used: u64,
+    /// Fees and burned cycles, to be counted if the installation takes place.
+    cycles_consumed: Cycles,
+    /// Bytes that changed, to be counted if the installation takes place.
+    changed_bytes: u64,
 }
 
 impl Executor {
@@ -86,13 +101,13 @@ impl Executor {
         &self,
         round: &mut Round<'_>,
         call: &mut ManagementCall,
-    ) -> Result<Done, UserError> {
+    ) -> Result<Done, MethodError> {
         let args: InstallCodeArgs = decode(&call.payload)?;
         call.check_version(round, args.sender_canister_version)?;
         check_controller(find(round.state, args.canister_id)?, &call.caller)?;
-        let module = Module::new(args.wasm_module);
+        let code = Code::Given(args.wasm_module);
         let installation =
-            Installation::new(args.canister_id, call.caller, args.mode, module, args.arg);
+            Installation::new(args.canister_id, call.caller, args.mode, code, args.arg);
         self.install(round, call, installation, args.sender_canister_version)
     }
 
@@ -101,16 +116,15 @@ impl Executor {
         &self,
         round: &mut Round<'_>,
         call: &mut ManagementCall,
-    ) -> Result<Done, UserError> {
+    ) -> Result<Done, MethodError> {
         let args: InstallChunkedCodeArgs = decode(&call.payload)?;
         call.check_version(round, args.sender_canister_version)?;
         check_controller(find(round.state, args.target_canister)?, &call.caller)?;
         let store = find(round.state, args.store_canister.unwrap_or(args.target_canister))?;
         check_controller_or_self(store, &call.caller)?;
-        let module = assemble(store, &args, &round.subnet.config.limits)?;
-        round.spend(module.bytes.len() as u64);
+        let code = find_chunks(store, &args, &round.subnet.config.limits)?;
         let installation =
-            Installation::new(args.target_canister, call.caller, args.mode, module, args.arg);
+            Installation::new(args.target_canister, call.caller, args.mode, code, args.arg);
         self.install(round, call, installation, args.sender_canister_version)
     }
 
@@ -120,14 +134,13 @@ impl Executor {
         call: &ManagementCall,
         installation: Installation,
         sender_canister_version: Option<u64>,
-    ) -> Result<Done, UserError> {
+    ) -> Result<Done, MethodError> {
         let id = installation.canister;
         check_mode(find(round.state, id.0)?, &installation)?;
         let limit = round.subnet.config.limits.instructions_per_install_max;
         let paid = pay_ahead(round, &id, limit, &installation.caller)
             .map_err(errors::install_needs_cycles)?;
-        let (mode, module_hash) = (installation.mode, installation.module.hash);
-        let (caller, now) = (installation.caller, round.now);
+        let (mode, caller, now) = (installation.mode, installation.caller, round.now);
         let mut steps = Steps {
             executor: self,
             round,
@@ -135,21 +148,33 @@ impl Executor {
             caller,
             instructions_left: limit,
             instructions_used: 0,
+            cycles_consumed: Cycles::ZERO,
+            changed_bytes: 0,
         };
         let result = steps.run(installation);
-        let used = steps.instructions_used;
-        if let Ok(installed) = result.as_ref() {
-            let mut installed = installed.clone();
+        let (used, consumed) = (steps.instructions_used, steps.cycles_consumed);
+        let changed_bytes = steps.changed_bytes;
+        let result = match result {
+            Ok(installed) => Ok(installed),
+            Err(StepError::Local(failure)) => return Err(MethodError::Local(failure)),
+            Err(StepError::Canister(error)) => Err(error.into_user_error(id)),
+            Err(StepError::User(error)) => Err(error),
+        };
+        let result = result.map(|(mut installed, module_hash)| {
             installed.system.last_install = Some(now);
             let version = installed.system.canister_version;
+            let before = round.occupied_by(&id);
             round.state.put_canister(installed);
+            round.resized(before, &id);
+            round.changed(changed_bytes);
+            round.consumed(&id, consumed);
             let details = ChangeDetails::CodeDeployment { mode, module_hash };
             let origin = call.change_origin(sender_canister_version);
             lifecycle::record(round, id, version, origin, details);
-        }
+        });
         settle(round, &id, paid, used);
-        result.map_err(|error| error.into_user_error(id))?;
-        nothing()
+        result?;
+        Ok(nothing()?)
     }
 }
 
@@ -170,25 +195,28 @@ fn check_mode(canister: &CanisterState, installation: &Installation) -> Result<(
     }
 }
 
-/// Puts a module together from uploaded chunks.
-fn assemble(
+/// The uploaded chunks that a module consists of.
+fn find_chunks(
     store: &CanisterState,
     args: &InstallChunkedCodeArgs,
     limits: &types::Limits,
-) -> Result<Module, UserError> {
-    let wanted = parse_hash(&args.wasm_module_hash)?;
+) -> Result<Code, UserError> {
+    let hash = parse_hash(&args.wasm_module_hash)?;
     if args.chunk_hashes_list.len() as u64 > limits.chunks_per_canister_max {
         return Err(errors::chunk_store("too many chunks are listed"));
     }
-    let mut bytes = Vec::new();
-    for chunk in &args.chunk_hashes_list {
+    let find = |chunk: &ChunkHash| {
         let hash = parse_hash(&chunk.hash)?;
-        let chunk = store.system.chunk_store.get(&hash);
-        let chunk = chunk
-            .ok_or_else(|| errors::chunk_store(&format!("Chunk hash {hash:?} was not found")))?;
-        bytes.extend_from_slice(chunk);
-    }
-    let module = Module::new(bytes);
+        let chunk = store.system.chunk_store.get(&hash).cloned();
+        chunk.ok_or_else(|| errors::chunk_store(&format!("Chunk hash {hash:?} was not found")))
+    };
+    let chunks = args.chunk_hashes_list.iter().map(find).collect::<Result<_, _>>()?;
+    Ok(Code::Chunks { chunks, hash })
+}
+
+/// Puts a module together.
+fn assemble(chunks: &[Bytes], wanted: [u8; 32]) -> Result<Module, UserError> {
+    let module = Module::new(chunks.concat());
     match module.hash == wanted {
         true => Ok(module),
         false => Err(errors::chunk_store(&format!(
@@ -198,10 +226,23 @@ fn assemble(
     }
 }
 
-/// Errors of a step: the canister's own, or the interface's.
+/// Errors of a step: the canister's own, the interface's, or this computer's.
 enum StepError {
     Canister(CanisterError),
     User(UserError),
+    Local(LocalFailure),
+}
+
+impl From<UserError> for StepError {
+    fn from(error: UserError) -> Self {
+        Self::User(error)
+    }
+}
+
+impl From<LocalFailure> for StepError {
+    fn from(failure: LocalFailure) -> Self {
+        Self::Local(failure)
+    }
 }
 
 impl From<CanisterError> for StepError {
@@ -210,20 +251,12 @@ impl From<CanisterError> for StepError {
     }
 }
 
-impl StepError {
-    fn into_user_error(self, id: CanisterId) -> UserError {
-        match self {
-            Self::Canister(error) => error.into_user_error(id),
-            Self::User(error) => error,
-        }
-    }
-}
-
 impl Steps<'_, '_> {
-    /// All steps; the canister as it is afterwards.
-    fn run(&mut self, installation: Installation) -> Result<CanisterState, StepError> {
-        let compiled = self.executor.machine.compile(&installation.module)?;
-        self.charge(compiled.operators().saturating_mul(COMPILE_INSTRUCTIONS))?;
+    /// All steps; the canister as it is afterwards, and the hash of its module.
+    fn run(&mut self, installation: Installation) -> Result<(CanisterState, [u8; 32]), StepError> {
+        let module = self.module(&installation.code)?;
+        let executor = self.executor;
+        let compiled = executor.machine.admit(&module, |instructions| self.charge(instructions))?;
         let keeps_heap = installation.persistence == Some(Persistence::Keep);
         if keeps_heap && !compiled.info().wants_heap_kept {
             return Err(StepError::User(errors::invalid_upgrade_option()));
@@ -233,7 +266,11 @@ impl Steps<'_, '_> {
         if upgrades && !installation.skip_pre_upgrade {
             canister = self.step(canister, SystemMethod::PreUpgrade, Bytes::new())?;
         }
-        canister = replace_code(canister, &installation, &compiled);
+        let module_hash = module.hash;
+        let data_pages = compiled.initial_heap().pages.stored_pages();
+        self.changed_bytes += module.bytes.len() as u64 + data_pages * PAGE_BYTES as u64;
+        canister = replace_code(canister, &installation, module, &compiled);
+        self.room_of(&canister)?;
         canister = self.start(canister)?;
         let entry = match upgrades {
             true => SystemMethod::PostUpgrade,
@@ -241,7 +278,30 @@ impl Steps<'_, '_> {
         };
         let mut canister = self.step(canister, entry, installation.arg)?;
         watch_memory(&mut canister, &self.round.subnet.config.limits);
-        Ok(canister)
+        Ok((canister, module_hash))
+    }
+
+    fn module(&mut self, code: &Code) -> Result<Module, StepError> {
+        match code {
+            Code::Given(bytes) => Ok(Module::new(bytes.clone())),
+            Code::Chunks { chunks, hash } => {
+                let bytes: u64 = chunks.iter().map(|chunk| chunk.len() as u64).sum();
+                self.charge(bytes.saturating_mul(ASSEMBLED_BYTE_INSTRUCTIONS))?;
+                Ok(assemble(chunks, *hash)?)
+            }
+        }
+    }
+
+    /// The room that is left when the canister takes the place of the one that is there.
+    ///
+    /// # Errors
+    /// There is too little room for it.
+    fn room_of(&self, canister: &CanisterState) -> Result<Room, StepError> {
+        let (before, after) = (self.round.occupied_by(&self.id), Occupied::by(canister));
+        self.round.room.check(before, after)?;
+        let mut room = self.round.room;
+        room.take(before, after);
+        Ok(room)
     }
 
     fn canister(&self) -> Result<CanisterState, StepError> {
@@ -307,18 +367,20 @@ impl Steps<'_, '_> {
                     before_in_message: self.instructions_used,
                     before_in_call: 0,
                 },
+                memory_room: self.room_of(&canister)?.memory_bytes(),
             },
             entry,
-        );
+        )?;
         self.charge(run.instructions)?;
         match run.result {
             Ok((changes, effects)) => {
+                self.changed_bytes += changed_bytes(&changes, &effects);
                 let (now, limits) = (self.round.now, &self.round.subnet.config.limits);
                 let state = Arc::make_mut(&mut canister);
                 apply_changes(state, changes, &effects);
                 apply_settings(state, &effects);
                 state.system.balance = effects.balance;
-                state.system.consumed = state.system.consumed.plus(effects.consumed);
+                self.cycles_consumed = self.cycles_consumed.plus(effects.consumed);
                 for content in run.log {
                     state.system.log.push(now, &content, limits.canister_log_bytes_max);
                 }
@@ -342,6 +404,7 @@ impl Steps<'_, '_> {
 fn replace_code(
     mut canister: CanisterState,
     installation: &Installation,
+    module: Module,
     compiled: &CompiledModule,
 ) -> CanisterState {
     let old = canister.execution.take();
@@ -356,7 +419,7 @@ fn replace_code(
         }
     }
     canister.execution = Some(ExecutionState {
-        module: installation.module.clone(),
+        module,
         info: Arc::clone(compiled.info()),
         heap,
         stable,

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use candid::Nat;
 use replica_crypto::request_id::{Value, hash_of_map};
 use replica_state::{CanisterChange, CanisterSettings as Settings, ChangeDetails, Visibility};
-use types::{Cycles, ErrorCode, Limits, PrincipalId, UserError};
+use types::{CanisterId, Cycles, ErrorCode, Limits, PrincipalId, UserError};
 
 use super::types::{
     CanisterSettings, DefiniteCanisterSettings, EnvironmentVariable, UpdateSettingsArgs,
     Visibility as WireVisibility, decode,
 };
 use super::{Done, ManagementCall, check_controller, errors, find, find_mut, nothing, now};
+use crate::capacity::Occupied;
 use crate::message::{check_can_pay, watch_memory};
 use crate::round::Round;
 
@@ -36,7 +37,9 @@ pub(super) fn update(round: &mut Round<'_>, call: &mut ManagementCall) -> Result
 
     let mut after = canister.clone();
     *after.system.settings_mut() = settings;
+    let before = Occupied::by(canister);
     if allocates {
+        round.room.check(before, Occupied::by(&after))?;
         check_can_pay(&round.subnet, &after, Cycles::ZERO, &call.caller)?;
     }
     after.system.bump_version();
@@ -55,6 +58,7 @@ pub(super) fn update(round: &mut Round<'_>, call: &mut ManagementCall) -> Result
         after.system.history.push(change, limits.canister_history_changes_max);
     }
     *find_mut(round, args.canister_id)? = after;
+    round.resized(before, &CanisterId(args.canister_id));
     nothing()
 }
 

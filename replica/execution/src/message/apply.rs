@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use replica_state::{
-    CallContextId, Callback, CanisterState, LowMemoryHook, Request, WASM_PAGE_BYTES,
+    CallContextId, Callback, CanisterState, LowMemoryHook, Memory, PAGE_BYTES, Request,
+    WASM_PAGE_BYTES,
 };
 use types::{CanisterId, Cycles, ErrorCode, Limits, UserError};
 
@@ -57,6 +58,7 @@ fn apply(
 ) -> Option<Answer> {
     let subnet = Arc::clone(&round.subnet);
     let limits = &subnet.config.limits;
+    keep_count(round, &id, &changes, &effects);
     let canister = round.state.canister_mut(&id)?;
     apply_changes(canister, changes, &effects);
     apply_settings(canister, &effects);
@@ -71,6 +73,29 @@ fn apply(
     watch_memory(canister, limits);
     round.consumed(&id, effects.consumed);
     effects.answer
+}
+
+/// Counts what changes of memories take, for the round. To be called before they take place.
+pub(super) fn keep_count(
+    round: &mut Round<'_>,
+    id: &CanisterId,
+    changes: &Changes,
+    effects: &SystemEffects,
+) {
+    round.changed(changed_bytes(changes, effects));
+    let Some(canister) = round.state.canister(id) else { return };
+    let Some(execution) = &canister.execution else { return };
+    let heap = changes.heap.bytes().saturating_sub(execution.heap.bytes());
+    let stable = effects.stable.as_ref().map_or(0, Memory::bytes);
+    let more = heap.saturating_add(stable.saturating_sub(execution.stable.bytes()));
+    if more > 0 {
+        round.room.take_memory(canister, more);
+    }
+}
+
+/// Bytes of the pages that a message changed.
+pub(crate) fn changed_bytes(changes: &Changes, effects: &SystemEffects) -> u64 {
+    changes.pages_changed.saturating_add(effects.stable_pages_changed) * PAGE_BYTES as u64
 }
 
 /// The part of the effects that is plain data of the canister.

@@ -9,11 +9,11 @@ use replica_state::{
 use types::{CanisterId, Cycles, ErrorCode, PrincipalId, Time, UserError};
 
 use super::{apply, check_running, not_found, pay_ahead, settle};
-use crate::Executor;
 use crate::canister_error::{CanisterError, MethodKind};
 use crate::machine::EntryPoint;
 use crate::round::{CallOutcome, Round};
 use crate::system_api::{Answer, Context, Counters, MessageInput, MessageStart};
+use crate::{Executor, LocalFailure};
 
 /// A call, whoever made it.
 pub(crate) struct Call {
@@ -64,26 +64,43 @@ enum Mode {
 
 impl Executor {
     /// Executes a user's call; a call that waited too long is rejected instead.
-    pub(crate) fn execute_ingress(&self, round: &mut Round<'_>, id: CanisterId, ingress: &Ingress) {
+    pub(crate) fn execute_ingress(
+        &self,
+        round: &mut Round<'_>,
+        id: CanisterId,
+        ingress: &Ingress,
+    ) -> Result<(), LocalFailure> {
         if ingress.expiry < round.now {
-            return round.answer_ingress(&ingress.message_id, expired(ingress));
+            round.answer_ingress(&ingress.message_id, expired(ingress));
+            return Ok(());
         }
-        self.execute_call(round, id, Call::from(ingress));
+        self.execute_call(round, id, Call::from(ingress))
     }
 
     /// Executes a canister's call. One whose caller stopped waiting is answered, and the answer is
     /// dropped on arrival: that frees the slot that is reserved for it.
-    pub(crate) fn execute_request(&self, round: &mut Round<'_>, id: CanisterId, request: &Request) {
+    pub(crate) fn execute_request(
+        &self,
+        round: &mut Round<'_>,
+        id: CanisterId,
+        request: &Request,
+    ) -> Result<(), LocalFailure> {
         let call = Call::from(request);
         if request.deadline.is_some_and(|deadline| deadline <= round.now) {
             let error = UserError::new(ErrorCode::DeadlineExpired, "Call deadline has expired.");
             let outcome = CallOutcome::Failed(error);
-            return round.answer(id, &call.origin, outcome, call.cycles);
+            round.answer(id, &call.origin, outcome, call.cycles);
+            return Ok(());
         }
-        self.execute_call(round, id, call);
+        self.execute_call(round, id, call)
     }
 
-    fn execute_call(&self, round: &mut Round<'_>, id: CanisterId, call: Call) {
+    fn execute_call(
+        &self,
+        round: &mut Round<'_>,
+        id: CanisterId,
+        call: Call,
+    ) -> Result<(), LocalFailure> {
         let begun = begin(round, &id, &call).and_then(|mode| {
             let limit = match mode {
                 Mode::Update => round.subnet.config.limits.instructions_per_message_max,
@@ -94,6 +111,7 @@ impl Executor {
         match begun {
             Err(error) => {
                 round.answer(id, &call.origin, CallOutcome::Failed(error), call.cycles);
+                Ok(())
             }
             Ok((Mode::Update, limit, paid)) => self.execute_update(round, id, call, limit, paid),
             Ok((Mode::Query, limit, paid)) => self.execute_query(round, id, call, limit, paid),
@@ -107,15 +125,15 @@ impl Executor {
         call: Call,
         limit: u64,
         paid: Cycles,
-    ) {
-        let Some(canister) = round.state.canister_mut(&id) else { return };
+    ) -> Result<(), LocalFailure> {
+        let Some(canister) = round.state.canister_mut(&id) else { return Ok(()) };
         let mut context =
             CallContext::new(call.origin.clone(), call.method.clone(), call.cycles, round.now);
         context.sender_info = call.sender_info.clone();
         let context = canister.system.calls.open(context);
         let entry = EntryPoint::Export(format!("canister_update {}", call.method));
-        let Some(start) = start(round, &id, Context::Update, &call, limit) else { return };
-        let run = self.machine.run(start, &entry);
+        let Some(start) = start(round, &id, Context::Update, &call, limit) else { return Ok(()) };
+        let run = self.machine.run(start, &entry)?;
         let instructions = run.instructions;
         apply::conclude(round, id, context, run);
         settle(round, &id, paid, instructions);
@@ -125,6 +143,7 @@ impl Executor {
             let begun = round.state.ingress_history.begin(message_id);
             begun.expect("a call that executes is open in the ingress history");
         }
+        Ok(())
     }
 
     /// A query method called as part of an update: its changes are dropped, cycles that it
@@ -136,10 +155,11 @@ impl Executor {
         call: Call,
         limit: u64,
         paid: Cycles,
-    ) {
+    ) -> Result<(), LocalFailure> {
         let entry = EntryPoint::Export(format!("canister_query {}", call.method));
-        let Some(start) = start(round, &id, Context::ReplicatedQuery, &call, limit) else { return };
-        let run = self.machine.run(start, &entry);
+        let start = start(round, &id, Context::ReplicatedQuery, &call, limit);
+        let Some(start) = start else { return Ok(()) };
+        let run = self.machine.run(start, &entry)?;
         let mut refund = call.cycles;
         let outcome = match run.result {
             Err(error) => {
@@ -159,6 +179,7 @@ impl Executor {
         apply::write_log(round, &id, run.log);
         settle(round, &id, paid, run.instructions);
         round.answer(id, &call.origin, outcome, refund);
+        Ok(())
     }
 }
 
@@ -247,6 +268,7 @@ fn start(
         now: round.now,
         input,
         counters: Counters { limit, before_in_message: 0, before_in_call: 0 },
+        memory_room: round.room.memory_bytes(),
     })
 }
 

@@ -45,9 +45,10 @@ impl Executor {
                 ..MessageInput::new(call.sender, call.argument)
             },
             counters: Counters { limit, before_in_message: 0, before_in_call: 0 },
+            memory_room: u64::MAX,
         };
         let run = self.machine.run(start, &EntryPoint::Export("canister_inspect_message".into()));
-        match run.result {
+        match run.map_err(|failure| CanisterError::from(failure).into_user_error(id))?.result {
             Ok((_, effects)) if effects.message_accepted => Ok(()),
             Ok(_) => Err(CanisterError::Rejected.into_user_error(id)),
             Err(error) => Err(error.into_user_error(id)),

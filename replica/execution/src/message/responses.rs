@@ -6,11 +6,11 @@ use replica_state::{CallContext, CallOrigin, Callback, Response, ResponsePayload
 use types::{CanisterId, Cycles, MANAGEMENT_CANISTER};
 
 use super::{apply, settle};
-use crate::Executor;
 use crate::canister_error::CanisterError;
 use crate::machine::{EntryPoint, Run};
 use crate::round::Round;
 use crate::system_api::{Context, Counters, MessageInput, MessageStart};
+use crate::{Executor, LocalFailure};
 
 /// The part of a callback's instructions that is kept for its cleanup, so that a callback that ran
 /// out of instructions can still be cleaned up after.
@@ -23,8 +23,8 @@ impl Executor {
         round: &mut Round<'_>,
         id: CanisterId,
         response: &Response,
-    ) {
-        let Some((callback, context)) = take_callback(round, &id, response) else { return };
+    ) -> Result<(), LocalFailure> {
+        let Some((callback, context)) = take_callback(round, &id, response) else { return Ok(()) };
         let empty = round.canister(&id).is_none_or(|canister| canister.execution.is_none());
         if context.deleted || empty {
             // The code that made the call is gone: only the cycles come home.
@@ -32,18 +32,20 @@ impl Executor {
                 let system = &mut canister.system;
                 system.balance = system.balance.plus(callback.prepaid_execution);
             }
-            return apply::respond(round, id, callback.context, None);
+            apply::respond(round, id, callback.context, None);
+            return Ok(());
         }
-        let mut run = self.run_callback(round, &id, &callback, &context, response);
+        let mut run = self.run_callback(round, &id, &callback, &context, response)?;
         let mut instructions = run.instructions;
         if let (Err(error), Some(_)) = (&run.result, callback.on_cleanup) {
             let error = error.clone();
             apply::write_log(round, &id, std::mem::take(&mut run.log));
-            run = self.clean_up(round, &id, &callback, &context, response, error);
+            run = self.clean_up(round, &id, &callback, &context, response, error)?;
             instructions = instructions.saturating_add(run.instructions);
         }
         apply::conclude(round, id, callback.context, run);
         settle(round, &id, callback.prepaid_execution, instructions);
+        Ok(())
     }
 
     fn run_callback(
@@ -53,7 +55,7 @@ impl Executor {
         callback: &Callback,
         context: &CallContext,
         response: &Response,
-    ) -> Run {
+    ) -> Result<Run, LocalFailure> {
         let (kind, closure) = match &response.payload {
             ResponsePayload::Reply(_) => (Context::ReplyCallback, callback.on_reply),
             ResponsePayload::Reject(_) => (Context::RejectCallback, callback.on_reject),
@@ -77,27 +79,29 @@ impl Executor {
         context: &CallContext,
         response: &Response,
         error: CanisterError,
-    ) -> Run {
+    ) -> Result<Run, LocalFailure> {
         let Some(closure) = callback.on_cleanup else {
-            return Run { instructions: 0, log: Default::default(), result: Err(error) };
+            return Ok(Run { instructions: 0, log: Default::default(), result: Err(error) });
         };
         let limit = round.subnet.config.limits.instructions_per_message_max / CLEANUP_SHARE;
         let entry = EntryPoint::Callback(closure);
         let run =
-            self.run_in_context(round, id, Context::Cleanup, context, response, limit, &entry);
+            self.run_in_context(round, id, Context::Cleanup, context, response, limit, &entry)?;
         let result = match run.result {
             Ok((changes, effects)) => {
+                apply::keep_count(round, id, &changes, &effects);
                 if let Some(canister) = round.state.canister_mut(id) {
                     apply::apply_changes(canister, changes, &effects);
                     apply::apply_settings(canister, &effects);
                     canister.system.balance = effects.balance;
+                    canister.system.bump_version();
                 }
                 round.consumed(id, effects.consumed);
                 Err(error)
             }
             Err(second) => Err(CanisterError::Cleanup(Box::new(error), Box::new(second))),
         };
-        Run { result, ..run }
+        Ok(Run { result, ..run })
     }
 
     #[expect(clippy::too_many_arguments, reason = "all of them describe one execution")]
@@ -110,10 +114,10 @@ impl Executor {
         response: &Response,
         limit: u64,
         entry: &EntryPoint,
-    ) -> Run {
+    ) -> Result<Run, LocalFailure> {
         let Some(canister) = round.state.canister_arc(id) else {
             let result = Err(CanisterError::NoModule);
-            return Run { instructions: 0, log: Default::default(), result };
+            return Ok(Run { instructions: 0, log: Default::default(), result });
         };
         let start = MessageStart {
             context: kind,
@@ -126,6 +130,7 @@ impl Executor {
                 before_in_message: 0,
                 before_in_call: context.instructions,
             },
+            memory_room: round.room.memory_bytes(),
         };
         self.machine.run(start, entry)
     }

@@ -7,10 +7,10 @@ use replica_state::{CallContext, CallOrigin, CanisterStatus, LowMemoryHook, Syst
 use types::{CanisterId, Cycles, MANAGEMENT_CANISTER};
 
 use super::{apply, pay_ahead, settle};
-use crate::Executor;
 use crate::machine::EntryPoint;
 use crate::round::Round;
 use crate::system_api::{Context, Counters, MessageInput, MessageStart};
+use crate::{Executor, LocalFailure};
 
 fn describe(task: Task) -> (&'static str, Context) {
     match task {
@@ -60,24 +60,29 @@ pub(crate) fn schedule(round: &mut Round<'_>, id: &CanisterId) {
 impl Executor {
     /// Executes a task. A canister that is not running or cannot pay misses it; the hook for low
     /// memory stays due then.
-    pub(crate) fn execute_task(&self, round: &mut Round<'_>, id: CanisterId, task: Task) {
+    pub(crate) fn execute_task(
+        &self,
+        round: &mut Round<'_>,
+        id: CanisterId,
+        task: Task,
+    ) -> Result<(), LocalFailure> {
         let running = round
             .canister(&id)
             .is_some_and(|canister| canister.system.status == CanisterStatus::Running);
         let limit = round.subnet.config.limits.instructions_per_message_max;
         if !running {
-            return;
+            return Ok(());
         }
-        let Ok(paid) = pay_ahead(round, &id, limit, &MANAGEMENT_CANISTER.0) else { return };
+        let Ok(paid) = pay_ahead(round, &id, limit, &MANAGEMENT_CANISTER.0) else { return Ok(()) };
         let (export, kind) = describe(task);
         let now = round.now;
-        let Some(canister) = round.state.canister_mut(&id) else { return };
+        let Some(canister) = round.state.canister_mut(&id) else { return Ok(()) };
         if task == Task::OnLowWasmMemory {
             canister.system.low_memory_hook = LowMemoryHook::Executed;
         }
         let context = CallContext::new(CallOrigin::SystemTask, export.into(), Cycles::ZERO, now);
         let context = canister.system.calls.open(context);
-        let Some(canister) = round.state.canister_arc(&id) else { return };
+        let Some(canister) = round.state.canister_arc(&id) else { return Ok(()) };
         let start = MessageStart {
             context: kind,
             canister,
@@ -88,10 +93,12 @@ impl Executor {
                 ..MessageInput::new(MANAGEMENT_CANISTER.0, Bytes::new())
             },
             counters: Counters { limit, before_in_message: 0, before_in_call: 0 },
+            memory_room: round.room.memory_bytes(),
         };
-        let run = self.machine.run(start, &EntryPoint::Export(export.into()));
+        let run = self.machine.run(start, &EntryPoint::Export(export.into()))?;
         let instructions = run.instructions;
         apply::conclude(round, id, context, run);
         settle(round, &id, paid, instructions);
+        Ok(())
     }
 }

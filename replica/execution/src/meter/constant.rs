@@ -15,6 +15,14 @@ pub(super) fn evaluate(expression: &ConstExpr<'_>) -> Result<GlobalValue, Module
     stack.pop().ok_or(ModuleError::ConstantExpression)
 }
 
+/// Whether a validated constant expression is nothing but a number.
+pub(super) fn is_plain(expression: &ConstExpr<'_>) -> bool {
+    let mut operators = expression.get_operators_reader().into_iter();
+    let number = operators.next();
+    matches!(number, Some(Ok(Operator::I32Const { .. } | Operator::I64Const { .. })))
+        && matches!(operators.next(), Some(Ok(Operator::End)))
+}
+
 fn step(operator: &Operator<'_>, stack: &mut Vec<GlobalValue>) -> Option<()> {
     let value = match operator {
         Operator::End => return Some(()),

@@ -116,9 +116,10 @@ pub enum ModuleError {
         /// Index of the segment.
         index: usize,
     },
-    /// The machine could not compile the module.
-    #[error("the module could not be compiled: {0}")]
-    Compile(String),
+    /// The compiler refuses what the rules above allow. The text names no reason: functions are
+    /// compiled side by side, and which of several failures is reported is a matter of chance.
+    #[error("the module could not be compiled; a function of it is too large for the compiler")]
+    Compile,
 }
 
 impl From<BinaryReaderError> for ModuleError {

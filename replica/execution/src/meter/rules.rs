@@ -44,8 +44,8 @@ fn check_counts(scan: &Scan<'_>, limits: &Limits) -> Result<(), ModuleError> {
     at_most("bytes of code", scan.code_bytes, limits.module_code_bytes_max)?;
     at_most("functions", scan.functions.len() as u64, limits.module_functions_max)?;
     at_most("globals", scan.globals.len() as u64, limits.module_globals_max)?;
-    let elements = scan.tables.iter().fold(0u64, |sum, table| sum.saturating_add(table.initial));
-    at_most("initial table elements", elements, TABLE_ELEMENTS_MAX)
+    at_most("element segment entries", scan.element_entries(), limits.module_elements_max)?;
+    at_most("initial table elements", scan.table_elements(), TABLE_ELEMENTS_MAX)
 }
 
 /// Checks the operators of each body, in order of the bodies.

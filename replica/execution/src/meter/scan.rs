@@ -5,9 +5,9 @@ use std::ops::Range;
 
 use replica_state::{GlobalValue, Memory, PageMap, WASM_PAGE_BYTES};
 use wasmparser::{
-    CompositeInnerType, ConstExpr, DataKind, ElementItems, ElementKind, Export, ExternalKind,
-    FuncType, FunctionBody, GlobalType, MemoryType, Parser, Payload, TableType, TypeRef, Validator,
-    WasmFeatures,
+    CompositeInnerType, ConstExpr, DataKind, Element, ElementItems, ElementKind, Export,
+    ExternalKind, FuncType, FunctionBody, GlobalType, MemoryType, Parser, Payload, TableType,
+    TypeRef, Validator, WasmFeatures,
 };
 
 use super::{ModuleError, Width, constant};
@@ -40,7 +40,7 @@ pub(super) struct Scan<'a> {
     pub globals: Vec<(GlobalType, Option<GlobalValue>)>,
     pub exports: Vec<Export<'a>>,
     pub start: Option<u32>,
-    pub elements: Vec<wasmparser::Element<'a>>,
+    pub elements: Vec<Element<'a>>,
     pub code_bytes: u64,
     pub bodies: Vec<FunctionBody<'a>>,
     pub data: Vec<wasmparser::Data<'a>>,
@@ -199,23 +199,59 @@ impl<'a> Scan<'a> {
         Ok(Memory { pages, size })
     }
 
+    /// Entries of all element segments.
+    pub fn element_entries(&self) -> u64 {
+        self.elements.iter().map(entries).sum()
+    }
+
+    /// Elements of all tables at their initial size.
+    pub fn table_elements(&self) -> u64 {
+        self.tables.iter().fold(0, |sum, table| sum.saturating_add(table.initial))
+    }
+
+    /// Entries of element segments that are worked on whenever an instance is made. The machine
+    /// prepares tables of functions when it compiles, if each active segment lies at a plain
+    /// number; if one does not, those behind it may be applied one entry at a time. Passive segments
+    /// are made anew for each instance.
+    pub fn applied_entries(&self) -> u64 {
+        let active = |segment: &Element<'_>| matches!(segment.kind, ElementKind::Active { .. });
+        let prepared = self.elements.iter().filter(|s| active(s)).all(|s| self.is_prepared(s));
+        let applied = |segment: &&Element<'_>| match segment.kind {
+            ElementKind::Active { .. } => !prepared,
+            ElementKind::Passive => true,
+            ElementKind::Declared => false,
+        };
+        self.elements.iter().filter(applied).map(entries).sum()
+    }
+
+    fn is_prepared(&self, segment: &Element<'_>) -> bool {
+        let ElementKind::Active { table_index, offset_expr } = &segment.kind else { return false };
+        let table = &self.tables[table_index.unwrap_or(0) as usize];
+        matches!(segment.items, ElementItems::Functions(_))
+            && table.element_type.is_func_ref()
+            && constant::is_plain(offset_expr)
+    }
+
     /// Whether the active element segments fit into their tables. Instances are made from them for
     /// each message, so this must be known before.
     pub fn check_elements(&self) -> Result<(), ModuleError> {
         for (index, segment) in self.elements.iter().enumerate() {
             let ElementKind::Active { table_index, offset_expr } = &segment.kind else { continue };
-            let count = match &segment.items {
-                ElementItems::Functions(items) => items.count(),
-                ElementItems::Expressions(_, items) => items.count(),
-            };
             let table = &self.tables[table_index.unwrap_or(0) as usize];
-            let end = offset(offset_expr)?.checked_add(u64::from(count));
+            let end = offset(offset_expr)?.checked_add(entries(segment));
             if end.is_none_or(|end| end > table.initial) {
                 return Err(ModuleError::ElementsOutOfBounds { index });
             }
         }
         Ok(())
     }
+}
+
+fn entries(segment: &Element<'_>) -> u64 {
+    u64::from(match &segment.items {
+        ElementItems::Functions(items) => items.count(),
+        ElementItems::Expressions(_, items) => items.count(),
+    })
 }
 
 /// The value of an offset, which is unsigned.

@@ -4,6 +4,7 @@
 use wasmtime::{Instance, Linker, Module, Store};
 
 use super::engine::{self, EngineError};
+use super::outcome::Ended;
 use super::trap;
 use super::{Trap, stack};
 
@@ -25,13 +26,20 @@ impl Baseline {
     }
 
     /// Calls an export without parameters and results.
+    ///
+    /// # Panics
+    /// Where this computer cannot run it: measurements and tests end there.
     pub fn call(&mut self, export: &str) -> Result<(), Trap> {
         let Baseline { store, instance } = self;
         let function = instance
             .get_typed_func::<(), ()>(&mut *store, export)
             .map_err(|_| Trap::NoSuchExport(export.to_string()))?;
-        stack::on_large_stack(|| function.call(store, ()).map_err(trap::of))
-            .map_err(|error| Trap::Engine(error.to_string()))?
+        let called = stack::on_large_stack(|| function.call(store, ()).map_err(trap::of));
+        match called {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(Ended::Trap(trap))) => Err(trap),
+            Ok(Err(Ended::Local(failure))) | Err(failure) => panic!("{failure}"),
+        }
     }
 
     /// The bytes of the exported memory of this name; empty if there is none.

@@ -11,6 +11,7 @@ use super::execute::Host;
 use super::memory::Provider;
 use super::region::Geometry;
 use super::{fault, link, stack};
+use crate::LocalFailure;
 use crate::meter::{self, MemoryLimits, Metered, ModuleError, Width, names};
 
 /// Addresses behind a memory that are never accessible: the compiler leaves out bounds checks of
@@ -48,6 +49,17 @@ pub enum EngineError {
     FaultHandler(#[source] std::io::Error),
 }
 
+/// Why there is no compiled form of a module.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    /// The module is to blame: no node compiles it.
+    #[error(transparent)]
+    Module(#[from] ModuleError),
+    /// This computer is.
+    #[error(transparent)]
+    Local(#[from] LocalFailure),
+}
+
 /// The machine. Cheap to clone; one is enough for a process.
 #[derive(Clone)]
 pub struct Engine {
@@ -81,14 +93,29 @@ impl Engine {
     }
 
     /// Checks, instruments and compiles a module as it was given (compressed or not).
-    pub fn compile(&self, bytes: &[u8]) -> Result<CompiledModule, ModuleError> {
-        let metered = meter::prepare(bytes, &self.limits)?;
-        let refuse = |error: wasmtime::Error| ModuleError::Compile(format!("{error:#}"));
-        let module = wasmtime::Module::new(&self.machine, &metered.wasm).map_err(refuse)?;
+    pub fn compile(&self, bytes: &[u8]) -> Result<CompiledModule, CompileError> {
+        self.compile_metered(meter::prepare(bytes, &self.limits)?)
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Compiles an instrumented module. Whether the compiler takes it depends on the module alone;
+    /// loading what it made takes memory of this computer.
+    pub(crate) fn compile_metered(&self, metered: Metered) -> Result<CompiledModule, CompileError> {
+        let code = self.machine.precompile_module(&metered.wasm);
+        let code = code.map_err(|_| ModuleError::Compile)?;
+        let local = |error: wasmtime::Error| LocalFailure::Code(format!("{error:#}"));
+        // SAFETY: the bytes are what this very machine has made just now.
+        let module = unsafe { wasmtime::Module::deserialize(&self.machine, &code) };
+        let module = module.map_err(local)?;
         let linker = self.linkers.for_width(metered.width);
         let exports = Exports::find(&module, &metered);
-        let pre = linker.instantiate_pre(&module).map_err(refuse)?;
-        Ok(CompiledModule(Arc::new(Compiled { pre, exports, summary: Summary::of(metered) })))
+        // The rules have checked names and types of all imports.
+        let pre = linker.instantiate_pre(&module).map_err(local)?;
+        let summary = Summary::of(metered, code.len() as u64);
+        Ok(CompiledModule(Arc::new(Compiled { pre, exports, summary })))
     }
 }
 
@@ -168,10 +195,14 @@ pub(super) struct Summary {
     initial_heap: Memory,
     initial_globals: Vec<GlobalValue>,
     operators: u64,
+    module_bytes: u64,
+    /// What the compiled form takes in memory.
+    code_bytes: u64,
+    pub instantiation_instructions: u64,
 }
 
 impl Summary {
-    fn of(metered: Metered) -> Self {
+    fn of(metered: Metered, code_bytes: u64) -> Self {
         Summary {
             info: Arc::new(metered.info),
             width: metered.width,
@@ -179,6 +210,9 @@ impl Summary {
             initial_heap: metered.initial_heap,
             initial_globals: metered.initial_globals,
             operators: metered.operators,
+            module_bytes: metered.bytes,
+            code_bytes,
+            instantiation_instructions: metered.instantiation_instructions,
         }
     }
 }
@@ -232,6 +266,18 @@ impl CompiledModule {
     /// Operators in all function bodies; compiling is charged by it.
     pub fn operators(&self) -> u64 {
         self.0.summary.operators
+    }
+
+    /// Bytes of the module as it was given, decompressed; reading it is charged by it.
+    pub fn module_bytes(&self) -> u64 {
+        self.0.summary.module_bytes
+    }
+
+    /// Bytes that the compiled form takes in memory: code and the first content of the heap.
+    pub fn resident_bytes(&self) -> u64 {
+        let summary = &self.0.summary;
+        let heap = summary.initial_heap.pages.stored_pages() * replica_state::PAGE_BYTES as u64;
+        summary.code_bytes + heap
     }
 
     /// Whether the module exports this function without parameters and results.

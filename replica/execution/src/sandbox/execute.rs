@@ -12,10 +12,11 @@ use wasmtime::{
 
 use super::api::{ApiError, Growth, Guest, SystemApi, check_range};
 use super::engine::{Compiled, Engine};
-use super::outcome::{Changes, Entry, Execution, Outcome, Trap};
+use super::outcome::{Changes, Ended, Entry, Execution, Outcome, Trap};
 use super::region::Region;
 use super::resident::ResidentMemories;
 use super::{fault, memory, stack, trap};
+use crate::LocalFailure;
 use crate::meter::{Ic0, TABLE_ELEMENTS_MAX, Width};
 
 /// What becomes of the changes that a successful execution made.
@@ -33,6 +34,9 @@ impl Engine {
     ///
     /// The outcome depends on the execution and the system interface alone: not on the pool, the
     /// thread, nor on what ran before.
+    ///
+    /// # Errors
+    /// This computer cannot run it: there is no outcome.
     pub fn execute<A: SystemApi>(
         &self,
         execution: &Execution<'_>,
@@ -40,14 +44,13 @@ impl Engine {
         pool: &ResidentMemories,
         keep: Keep,
         api: A,
-    ) -> (Outcome, A) {
+    ) -> Result<(Outcome, A), LocalFailure> {
         let mut api: Option<Box<dyn SystemApi>> = Some(Box::new(api));
         let run = || self.execute_here(execution, canister, pool, keep, &mut api);
-        let outcome = stack::on_large_stack(run)
-            .unwrap_or_else(|error| failed(format!("no thread can be started: {error}")));
+        let outcome = stack::on_large_stack(run)??;
         let api: Box<dyn Any> = api.expect("each way out of an execution puts the interface back");
         let api = api.downcast().expect("it is the interface that was given");
-        (outcome, *api)
+        Ok((outcome, *api))
     }
 
     fn execute_here(
@@ -57,40 +60,33 @@ impl Engine {
         pool: &ResidentMemories,
         keep: Keep,
         api: &mut Option<Box<dyn SystemApi>>,
-    ) -> Outcome {
+    ) -> Result<Outcome, LocalFailure> {
         let heap = match starting_heap(execution) {
             Ok(heap) => heap,
-            Err(trap) => return Outcome { instructions_used: 0, result: Err(trap) },
+            Err(trap) => return Ok(Outcome { instructions_used: 0, result: Err(trap) }),
         };
         let Some(heap) = heap else {
             let (run, _) = self.run(execution, None, api);
-            return run.outcome(execution.heap.clone(), 0);
+            return Ok(run?.outcome(execution.heap.clone(), 0));
         };
-        let region = match pool.take(canister, &heap, self.geometry()) {
-            Ok(region) => region,
-            Err(error) => return failed(format!("no memory can be mapped: {error}")),
-        };
+        let region = pool.take(canister, &heap, self.geometry());
+        let region = region.map_err(|error| LocalFailure::Memory(error.to_string()))?;
         let (run, region) = self.run(execution, Some(Arc::new(region)), api);
+        let run = run?;
         let region = region.expect("the region that was given comes back");
         let mut region = Arc::into_inner(region).expect("the instance that shared it is gone");
-        let outcome = match (keep, &run.result) {
-            (Keep::Changes, Ok(_)) => {
-                let size = region.wasm_pages();
-                let (pages, changed) = region.commit();
-                run.outcome(Memory { pages, size }, changed)
-            }
-            (Keep::Nothing, Ok(_)) => {
-                region.roll_back(heap.size);
-                let result = Ok(execution.globals.to_vec());
-                Run { result, ..run }.outcome(execution.heap.clone(), 0)
-            }
-            (_, Err(_)) => {
-                region.roll_back(heap.size);
-                run.outcome(execution.heap.clone(), 0)
-            }
-        };
-        pool.put(canister, region);
-        outcome
+        if let (Keep::Changes, Ok(_)) = (keep, &run.result) {
+            let size = region.wasm_pages();
+            let (pages, changed) = region.commit();
+            pool.put(canister, region);
+            return Ok(run.outcome(Memory { pages, size }, changed));
+        }
+        // A region that cannot be rolled back is dropped; the next execution makes another.
+        if region.roll_back(heap.size).is_ok() {
+            pool.put(canister, region);
+        }
+        let result = run.result.map(|_| execution.globals.to_vec());
+        Ok(Run { result, ..run }.outcome(execution.heap.clone(), 0))
     }
 
     fn run(
@@ -98,7 +94,7 @@ impl Engine {
         execution: &Execution<'_>,
         region: Option<Arc<Region>>,
         api: &mut Option<Box<dyn SystemApi>>,
-    ) -> (Run, Option<Arc<Region>>) {
+    ) -> (Result<Run, LocalFailure>, Option<Arc<Region>>) {
         let module = &*execution.module.0;
         let host = Host {
             api: api.take(),
@@ -116,10 +112,6 @@ impl Engine {
     }
 }
 
-fn failed(why: String) -> Outcome {
-    Outcome { instructions_used: 0, result: Err(Trap::Engine(why)) }
-}
-
 /// The heap to start from; `None` if the module has no memory. A heap kept over an upgrade may be
 /// smaller than the new module's minimum: then it grows.
 fn starting_heap(execution: &Execution<'_>) -> Result<Option<Memory>, Trap> {
@@ -127,10 +119,8 @@ fn starting_heap(execution: &Execution<'_>) -> Result<Option<Memory>, Trap> {
         return Ok(None);
     };
     if execution.heap.size > limits.maximum {
-        return Err(Trap::Engine(format!(
-            "the heap has {} pages, more than the {} that the module allows",
-            execution.heap.size, limits.maximum
-        )));
+        let (pages, maximum) = (execution.heap.size, limits.maximum);
+        return Err(Trap::HeapTooLarge { pages, maximum });
     }
     let size = execution.heap.size.max(limits.minimum);
     Ok(Some(Memory { pages: execution.heap.pages.clone(), size }))
@@ -159,12 +149,21 @@ pub(super) struct Host {
     pages_max: u64,
 }
 
-fn run_in(store: &mut Store<Host>, module: &Compiled, execution: &Execution<'_>) -> Run {
-    let limit = i64::try_from(execution.instruction_limit).unwrap_or(i64::MAX);
-    let prepared = prepare(store, module, execution, limit);
-    let (instance, counter) = match prepared {
+fn run_in(
+    store: &mut Store<Host>,
+    module: &Compiled,
+    execution: &Execution<'_>,
+) -> Result<Run, LocalFailure> {
+    let making = module.summary.instantiation_instructions;
+    let Some(limit) = execution.instruction_limit.checked_sub(making) else {
+        let instructions_used = execution.instruction_limit;
+        return Ok(Run { instructions_used, result: Err(Trap::OutOfInstructions) });
+    };
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let (instance, counter) = match prepare(store, module, execution, limit) {
         Ok(prepared) => prepared,
-        Err(trap) => return Run { instructions_used: 0, result: Err(trap) },
+        Err(Ended::Local(failure)) => return Err(failure),
+        Err(Ended::Trap(trap)) => return Ok(Run { instructions_used: 0, result: Err(trap) }),
     };
     let region = store.data().region.clone();
     let called = match &region {
@@ -172,14 +171,15 @@ fn run_in(store: &mut Store<Host>, module: &Compiled, execution: &Execution<'_>)
         None => enter(store, &instance, module, execution),
     };
     let left = counter_value(counter, store.as_context_mut());
-    let instructions_used = (limit - left.max(0)).cast_unsigned();
+    let instructions_used = making + (limit - left.max(0)).cast_unsigned();
     // A trap below zero is that of the test, or it came where the next test would have ended it.
     let result = match called {
+        Err(Ended::Local(failure)) => return Err(failure),
         _ if left < 0 => Err(Trap::OutOfInstructions),
-        Ok(()) => globals(store, &instance, module),
-        Err(trap) => Err(trap),
+        Ok(()) => Ok(globals(store, &instance, module)?),
+        Err(Ended::Trap(trap)) => Err(trap),
     };
-    Run { instructions_used, result }
+    Ok(Run { instructions_used, result })
 }
 
 /// Makes the instance and sets counter and globals.
@@ -188,12 +188,13 @@ fn prepare(
     module: &Compiled,
     execution: &Execution<'_>,
     limit: i64,
-) -> Result<(Instance, Global), Trap> {
+) -> Result<(Instance, Global), Ended> {
     let region = store.data().region.clone();
-    let instance = memory::provide(region, || module.pre.instantiate(&mut *store))
-        .map_err(|error| Trap::Engine(format!("{error:#}")))?;
+    let instance = memory::provide(region, || module.pre.instantiate(&mut *store));
+    let instance = instance.map_err(trap::of)?;
     if execution.globals.len() != module.exports.globals.len() {
-        return Err(Trap::Engine("the globals are those of another module".into()));
+        let why = "the globals are those of another module";
+        return Err(LocalFailure::Machine(why.into()).into());
     }
     for (export, value) in module.exports.globals.iter().zip(execution.globals) {
         set_global(store, &instance, export, to_machine(*value))?;
@@ -208,9 +209,9 @@ fn set_global(
     instance: &Instance,
     export: &ModuleExport,
     value: Val,
-) -> Result<Global, Trap> {
+) -> Result<Global, LocalFailure> {
     let global = global(store, instance, export);
-    global.set(store, value).map_err(|error| Trap::Engine(format!("{error:#}")))?;
+    global.set(store, value).map_err(|error| LocalFailure::Machine(format!("{error:#}")))?;
     Ok(global)
 }
 
@@ -225,7 +226,7 @@ fn enter(
     instance: &Instance,
     module: &Compiled,
     execution: &Execution<'_>,
-) -> Result<(), Trap> {
+) -> Result<(), Ended> {
     let exports = &module.exports;
     match execution.entry {
         Entry::Start => match &exports.start {
@@ -249,7 +250,7 @@ fn call_export(
     store: &mut Store<Host>,
     instance: &Instance,
     export: &ModuleExport,
-) -> Result<(), Trap> {
+) -> Result<(), Ended> {
     let function = instance.get_module_export(&mut *store, export).and_then(Extern::into_func);
     let function = function.expect("the meter found this function among the exports");
     let function = function.typed::<(), ()>(&*store).expect("the meter checked its type");
@@ -275,7 +276,7 @@ fn call_callback(
     width: Width,
     index: u64,
     environment: u64,
-) -> Result<(), Trap> {
+) -> Result<(), Ended> {
     match width {
         Width::Bits32 => {
             let callback = callback.typed::<i32, ()>(&*store);
@@ -295,7 +296,7 @@ fn globals(
     store: &mut Store<Host>,
     instance: &Instance,
     module: &Compiled,
-) -> Result<Vec<GlobalValue>, Trap> {
+) -> Result<Vec<GlobalValue>, LocalFailure> {
     let mut value = |export| {
         let global = global(store, instance, export);
         from_machine(global.get(&mut *store))
@@ -313,14 +314,14 @@ fn to_machine(value: GlobalValue) -> Val {
     }
 }
 
-fn from_machine(value: Val) -> Result<GlobalValue, Trap> {
+fn from_machine(value: Val) -> Result<GlobalValue, LocalFailure> {
     Ok(match value {
         Val::I32(value) => GlobalValue::I32(value),
         Val::I64(value) => GlobalValue::I64(value),
         Val::F32(bits) => GlobalValue::F32(bits),
         Val::F64(bits) => GlobalValue::F64(bits),
         Val::V128(value) => GlobalValue::V128(value.as_u128()),
-        _ => return Err(Trap::Engine("a mutable global holds a reference".into())),
+        _ => return Err(LocalFailure::Machine("a mutable global holds a reference".into())),
     })
 }
 

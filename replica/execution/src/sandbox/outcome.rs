@@ -3,6 +3,7 @@
 use replica_state::{GlobalValue, Memory};
 
 use super::CompiledModule;
+use crate::LocalFailure;
 use crate::canister_error::CanisterError;
 
 /// Where an execution begins.
@@ -97,7 +98,33 @@ pub enum Trap {
     /// A system function ended the execution.
     #[error("{0}")]
     Api(CanisterError),
-    /// The machine failed in a way that no canister should be able to cause.
-    #[error("the wasm machine failed: {0}")]
-    Engine(String),
+    /// The heap is larger than the module allows: it was kept over an upgrade.
+    #[error("the heap has {pages} pages, more than the {maximum} that the module allows")]
+    HeapTooLarge {
+        /// Pages of the heap.
+        pages: u64,
+        /// Pages allowed.
+        maximum: u64,
+    },
+    /// Any other trap of the instruction set.
+    #[error("trap")]
+    Other,
+}
+
+/// Why an execution ended early: the canister's doing, which is the same on all nodes, or not.
+pub(super) enum Ended {
+    Trap(Trap),
+    Local(LocalFailure),
+}
+
+impl From<Trap> for Ended {
+    fn from(trap: Trap) -> Self {
+        Self::Trap(trap)
+    }
+}
+
+impl From<LocalFailure> for Ended {
+    fn from(failure: LocalFailure) -> Self {
+        Self::Local(failure)
+    }
 }

@@ -374,14 +374,18 @@ impl Region {
     }
 
     /// Undoes all changes, including growth beyond this size.
-    pub fn roll_back(&mut self, wasm_pages: u64) {
+    ///
+    /// # Errors
+    /// The kernel refuses; the region is of no use any more.
+    pub fn roll_back(&mut self, wasm_pages: u64) -> io::Result<()> {
         let kept = usize::try_from(wasm_pages).expect("an earlier size") * PAGES_PER_WASM_PAGE;
-        self.shrink_to(kept);
+        self.shrink_to(kept)?;
         let changed: Vec<usize> = self.writable.iter().filter(|&page| self.differs(page)).collect();
         for &page in &changed {
             self.restore(page);
         }
         self.settle(&changed);
+        Ok(())
     }
 
     /// Whether a page has another content than the base.
@@ -421,15 +425,16 @@ impl Region {
         }
     }
 
-    fn shrink_to(&mut self, pages: usize) {
+    fn shrink_to(&mut self, pages: usize) -> io::Result<()> {
         let end = self.pages_in_use.swap(pages, Relaxed);
-        self.forget(pages, end);
+        self.forget(pages, end)
     }
 
-    /// Makes pages absent, whatever they contain.
-    fn forget(&mut self, first: usize, end: usize) {
+    /// Makes pages absent, whatever they contain. The kernel may refuse, as it bounds the number
+    /// of pieces of different protection: then the region must not be used any more.
+    fn forget(&mut self, first: usize, end: usize) -> io::Result<()> {
         if first >= end {
-            return;
+            return Ok(());
         }
         for page in
             self.loaded.iter().filter(|page| (first..end).contains(page)).collect::<Vec<_>>()
@@ -446,13 +451,16 @@ impl Region {
             madvise(start, bytes, MmapAdvise::MADV_DONTNEED)
                 .and_then(|()| mprotect(start, bytes, ProtFlags::PROT_NONE))
         };
-        forgotten.expect("pages of our own mapping can be discarded");
+        Ok(forgotten?)
     }
 
     /// Moves the region to another base: pages that differ are replaced or forgotten.
-    pub fn rebase(&mut self, base: &PageMap) {
+    ///
+    /// # Errors
+    /// The kernel refuses; the region is of no use any more.
+    pub fn rebase(&mut self, base: &PageMap) -> io::Result<()> {
         if self.base.same_memory(base) {
-            return;
+            return Ok(());
         }
         let differing = self.base.diff(base);
         self.base = base.clone();
@@ -467,6 +475,7 @@ impl Region {
         for page in loaded {
             self.replace(page);
         }
+        Ok(())
     }
 
     /// Gives a loaded page the content of the base.
@@ -512,7 +521,7 @@ mod tests {
         region.make_all_writable();
         region.write(0, b"to be undone");
         assert!(region.grow_to(3));
-        region.roll_back(2);
+        region.roll_back(2).unwrap();
         assert_eq!(region.commit(), (committed, 0));
     }
 

@@ -69,17 +69,15 @@ impl ResidentMemories {
         geometry: Geometry,
     ) -> std::io::Result<Region> {
         let resident = self.lock().remove(canister);
-        match resident {
-            Some(mut region) if region.wasm_pages() <= heap.size => {
-                region.rebase(&heap.pages);
-                match region.grow_to(heap.size) {
-                    true => Ok(region),
-                    false => Err(std::io::ErrorKind::OutOfMemory.into()),
-                }
-            }
-            // A heap that shrank belongs to other code.
-            _ => Region::new(heap.pages.clone(), heap.size, geometry),
+        if let Some(mut region) = resident
+            && region.wasm_pages() <= heap.size
+            && region.rebase(&heap.pages).is_ok()
+            && region.grow_to(heap.size)
+        {
+            return Ok(region);
         }
+        // A heap that shrank belongs to other code.
+        Region::new(heap.pages.clone(), heap.size, geometry)
     }
 
     /// Keeps a region for the next execution.

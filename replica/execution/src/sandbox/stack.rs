@@ -8,6 +8,8 @@
 
 use std::cell::Cell;
 
+use crate::LocalFailure;
+
 /// Bytes of stack that wasm frames may use.
 pub(super) const WASM_STACK_BYTES: usize = 4 << 20;
 
@@ -32,12 +34,16 @@ fn builder(name: &str) -> std::thread::Builder {
 
 /// Runs on this thread if its stack has enough room, else on a new one, which costs some tens of
 /// microseconds.
-pub(crate) fn on_large_stack<R: Send>(run: impl FnOnce() -> R + Send) -> std::io::Result<R> {
+///
+/// # Errors
+/// The system has no thread for it.
+pub(crate) fn on_large_stack<R: Send>(run: impl FnOnce() -> R + Send) -> Result<R, LocalFailure> {
     if room() >= WASM_STACK_BYTES + HOST_STACK_BYTES {
         return Ok(run());
     }
     std::thread::scope(|scope| {
-        let thread = builder("wasm").spawn_scoped(scope, run)?;
+        let thread = builder("wasm").spawn_scoped(scope, run);
+        let thread = thread.map_err(|error| LocalFailure::Thread(error.to_string()))?;
         thread.join().map_or_else(|panic| std::panic::resume_unwind(panic), Ok)
     })
 }

@@ -112,7 +112,8 @@ impl Canister {
             entry,
             instruction_limit: self.limit,
         };
-        let (outcome, api) = engine().execute(&execution, self.id, &self.pool, keep, api);
+        let executed = engine().execute(&execution, self.id, &self.pool, keep, api);
+        let (outcome, api) = executed.unwrap();
         self.used = outcome.instructions_used;
         let result = outcome.result.map(|changes| {
             assert!(self.heap.size <= changes.heap.size);

@@ -1,16 +1,19 @@
 //! What the machine says when an execution ends early, in our terms.
 
 use super::api::ApiError;
-use super::outcome::Trap;
+use super::outcome::{Ended, Trap};
+use crate::LocalFailure;
 
-pub(super) fn of(error: wasmtime::Error) -> Trap {
+/// Traps are defined by the instruction set, hence the same on all nodes; any other error of the
+/// machine comes from this computer.
+pub(super) fn of(error: wasmtime::Error) -> Ended {
     let error = match error.downcast::<ApiError>() {
-        Ok(ApiError::OutOfInstructions) => return Trap::OutOfInstructions,
-        Ok(ApiError::MemoryOutOfBounds { .. }) => return Trap::HeapOutOfBounds,
-        Ok(ApiError::Failed(error)) => return Trap::Api(error),
+        Ok(ApiError::OutOfInstructions) => return Trap::OutOfInstructions.into(),
+        Ok(ApiError::MemoryOutOfBounds { .. }) => return Trap::HeapOutOfBounds.into(),
+        Ok(ApiError::Failed(error)) => return Trap::Api(error).into(),
         Err(error) => error,
     };
-    match error.downcast_ref::<wasmtime::Trap>() {
+    let trap = match error.downcast_ref::<wasmtime::Trap>() {
         Some(wasmtime::Trap::StackOverflow) => Trap::StackOverflow,
         Some(wasmtime::Trap::MemoryOutOfBounds) => Trap::HeapOutOfBounds,
         Some(wasmtime::Trap::TableOutOfBounds) => Trap::TableOutOfBounds,
@@ -21,6 +24,8 @@ pub(super) fn of(error: wasmtime::Error) -> Trap {
         Some(wasmtime::Trap::IntegerDivisionByZero) => Trap::IntegerDivisionByZero,
         Some(wasmtime::Trap::BadConversionToInteger) => Trap::InvalidConversion,
         Some(wasmtime::Trap::UnreachableCodeReached) => Trap::Unreachable,
-        _ => Trap::Engine(format!("{error:#}")),
-    }
+        Some(_) => Trap::Other,
+        None => return LocalFailure::Machine(format!("{error:#}")).into(),
+    };
+    trap.into()
 }

@@ -58,6 +58,8 @@ pub struct SystemEffects {
     pub global_timer: Option<Option<Time>>,
     /// The stable memory, if it changed.
     pub stable: Option<Memory>,
+    /// Pages of 4 KiB of it that were written.
+    pub stable_pages_changed: u64,
     /// Whether `canister_inspect_message` accepted.
     pub message_accepted: bool,
 }

@@ -28,6 +28,9 @@ impl MessageApi {
         }
         self.check_heap_limit(bytes)?;
         let more = wanted.saturating_sub(pages).saturating_mul(WASM_PAGE_BYTES);
+        if !self.has_room(more) {
+            return Ok(Growth::Refuse);
+        }
         self.check_can_keep(more)?;
         self.heap_grown = self.heap_grown.saturating_add(more);
         Ok(Growth::Allow)
@@ -42,6 +45,14 @@ impl MessageApi {
             return Err(CanisterError::WasmMemoryLimit { bytes, limit }.into());
         }
         Ok(())
+    }
+
+    /// Whether the subnet has room for so many more bytes. What the canister has set aside by its
+    /// memory allocation is its own already.
+    fn has_room(&self, more: u64) -> bool {
+        let held = self.memory_bytes.max(self.canister.system.settings.memory_allocation);
+        let wanted = self.memory_bytes_now().saturating_add(more);
+        wanted.saturating_sub(held) <= self.memory_room
     }
 
     /// Whether the canister has the cycles to keep so many more bytes without freezing.
@@ -74,7 +85,7 @@ impl MessageApi {
     pub(super) fn stable_grow(&mut self, pages: u64) -> Result<u64, ApiError> {
         let before = self.stable.size();
         let most = self.subnet.config.limits.stable_memory_bytes_max / WASM_PAGE_BYTES;
-        if before.saturating_add(pages) > most {
+        if before.saturating_add(pages) > most || !self.has_room(pages * WASM_PAGE_BYTES) {
             return Ok(REFUSED);
         }
         self.check_can_keep(pages * WASM_PAGE_BYTES)?;

@@ -199,7 +199,8 @@ fn a_kept_heap_grows_to_the_minimum_of_new_code() {
     canister.update("canister_update x").unwrap();
     assert_eq!(canister.heap.size, 3);
     canister.heap.size = 70_000;
-    assert!(matches!(canister.update("canister_update x"), Err(Trap::Engine(_))));
+    let too_large = Trap::HeapTooLarge { pages: 70_000, maximum: 65_536 };
+    assert_eq!(canister.update("canister_update x"), Err(too_large));
 }
 
 #[test]

@@ -204,7 +204,8 @@ fn run_all(width: &str, pool_bytes: u64, messages: &[Message]) {
         let keep = if message.keep { Keep::Changes } else { Keep::Nothing };
         let id = CanisterId::from_index(message.canister as u64);
         let script = Script::new(&message.steps);
-        let (outcome, script) = engine().execute(&execution, id, &pool, keep, script);
+        let executed = engine().execute(&execution, id, &pool, keep, script);
+        let (outcome, script) = executed.unwrap();
         match (model(bytes, &message.steps), outcome.result) {
             (Some((after, read)), Ok(changes)) => {
                 assert_eq!(script.read, read);
@@ -294,8 +295,9 @@ fn many_canisters_share_a_small_pool() {
             };
             let steps = [Step::Store { at: turn * 9000, byte: index as u8 + 1 }];
             let id = CanisterId::from_index(index as u64);
-            let (outcome, _) =
-                engine().execute(&execution, id, &pool, Keep::Changes, Script::new(&steps));
+            let (outcome, _) = engine()
+                .execute(&execution, id, &pool, Keep::Changes, Script::new(&steps))
+                .unwrap();
             *heap = outcome.result.unwrap().heap;
             assert!(pool.bytes() <= 1_000_000);
         }
@@ -323,8 +325,9 @@ fn threads_can_run_one_canister_at_the_same_time() {
                 instruction_limit: LIMIT,
             };
             let script = Script::new(&[Step::Store { at, byte }]);
-            let (outcome, _) =
-                engine().execute(&execution, canister.id, &canister.pool, Keep::Changes, script);
+            let (outcome, _) = engine()
+                .execute(&execution, canister.id, &canister.pool, Keep::Changes, script)
+                .unwrap();
             heap = outcome.result.unwrap().heap;
         }
         assert_eq!(bytes_of(&heap)[..200], [byte; 200]);
