@@ -14,8 +14,13 @@ use zeroize::Zeroizing;
 /// checkpoint of the state and resume after that height.
 pub const HISTORY_BLOCKS_DEFAULT: u64 = 100_000;
 
+/// How many bytes of final blocks stay on disk, whatever their number: at the highest load history
+/// is short, and the disk is not filled by it. The newest 4,096 blocks stay in any case, so that a
+/// member that was away for a minute or two finds what it missed.
+pub const HISTORY_BYTES_MAX: u64 = 16 * 1024 * 1024 * 1024;
+
 /// The longest that a leader may hold back a block while nothing waits to be ordered.
-pub const IDLE_INTERVAL_MS_MAX: u64 = 10_000;
+pub const IDLE_INTERVAL_MS_MAX: u64 = types::IDLE_BLOCK_INTERVAL_MS_MAX;
 
 /// A member of the subnet as the engine sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,8 +13,8 @@ use commonware_consensus::{
 };
 use commonware_cryptography::{Digested, Digestible as _, ed25519::PublicKey};
 use commonware_macros::select;
-use commonware_p2p::{Receiver, Recipients, Sender};
-use commonware_runtime::{Clock, IoBuf};
+use commonware_p2p::{Recipients, Sender};
+use commonware_runtime::Clock;
 use commonware_utils::{
     Acknowledgement as _, acknowledgement::Exact, channel::mpsc, futures::OptionFuture,
 };
@@ -25,7 +25,9 @@ use crate::application::{Effect, MESSAGE_BYTES_MAX, TICK_MS};
 use crate::block::OrderedBlock;
 use crate::bridge::Request;
 use crate::erased::ErasedApplication;
+use crate::history::History;
 use crate::identity::Committee;
+use crate::inbox::Inbox;
 use crate::tuning::PRUNE_STEP;
 use crate::wiring::Scheme;
 
@@ -43,12 +45,14 @@ pub(crate) enum DriverEnd {
     Halted(String),
     /// A block that the application still needs is not on disk any more.
     HistoryGap(Height),
+    /// The journal has not seen the block that the application's state stands at.
+    JournalBehind(Height),
     /// A part that the driver talks to is gone.
     Disconnected(&'static str),
 }
 
 /// What the driver works with.
-pub(crate) struct Parts<E, S, R> {
+pub(crate) struct Parts<E, S> {
     pub(crate) clock: E,
     pub(crate) committee: Committee,
     pub(crate) archive: Archive,
@@ -57,8 +61,9 @@ pub(crate) struct Parts<E, S, R> {
     pub(crate) delivered: Arc<AtomicU64>,
     /// The highest block that the archive had delivered in an earlier life of the node.
     pub(crate) archived: Height,
-    pub(crate) history_blocks: u64,
-    pub(crate) network: (S, R),
+    pub(crate) history: History,
+    pub(crate) sender: S,
+    pub(crate) inbox: Inbox,
     pub(crate) observer: Option<Box<dyn DeliveryObserver>>,
 }
 
@@ -69,8 +74,8 @@ pub(crate) trait DeliveryObserver: Send {
     fn durable(&mut self, height: Height);
 }
 
-pub(crate) struct Driver<E, S, R> {
-    parts: Parts<E, S, R>,
+pub(crate) struct Driver<E, S> {
+    parts: Parts<E, S>,
     application: Box<dyn ErasedApplication>,
     /// Blocks from the engine that wait for the replay of older ones.
     finals: VecDeque<(Digested<OrderedBlock>, Exact)>,
@@ -86,13 +91,12 @@ pub(crate) struct Driver<E, S, R> {
     pruned: u64,
 }
 
-impl<E, S, R> Driver<E, S, R>
+impl<E, S> Driver<E, S>
 where
     E: Clock,
     S: Sender<PublicKey = PublicKey>,
-    R: Receiver<PublicKey = PublicKey>,
 {
-    pub(crate) fn new(parts: Parts<E, S, R>, application: Box<dyn ErasedApplication>) -> Self {
+    pub(crate) fn new(parts: Parts<E, S>, application: Box<dyn ErasedApplication>) -> Self {
         Self {
             parts,
             application,
@@ -138,8 +142,8 @@ where
                 let missing = Height(self.delivered() + 1);
                 self.deliver(&block.ok_or(DriverEnd::HistoryGap(missing))?)?;
             },
-            message = self.parts.network.1.recv() => {
-                let (from, bytes) = message.map_err(|_| DriverEnd::Disconnected("network"))?;
+            message = self.parts.inbox.recv() => {
+                let (from, bytes) = message.ok_or(DriverEnd::Disconnected("network"))?;
                 self.on_message(&from, bytes)?;
             },
         }
@@ -217,7 +221,7 @@ where
         self.perform(effects)
     }
 
-    fn on_message(&mut self, from: &PublicKey, bytes: IoBuf) -> Result<(), DriverEnd> {
+    fn on_message(&mut self, from: &PublicKey, bytes: Bytes) -> Result<(), DriverEnd> {
         let Some(node) = self.parts.committee.node(from) else {
             return Ok(());
         };
@@ -226,7 +230,7 @@ where
             return Ok(());
         }
         let now = self.now();
-        let effects = self.application.receive(node, bytes.into(), now);
+        let effects = self.application.receive(node, bytes, now);
         self.perform(effects)
     }
 
@@ -252,6 +256,7 @@ where
         if height > delivered + 1 {
             return Err(DriverEnd::HistoryGap(Height(delivered + 1)));
         }
+        self.parts.history.add(height, block.inner().payload.len() as u64);
         let now = self.now();
         if let Some(observer) = &mut self.parts.observer {
             observer.delivered(Height(height), block.digest().0, now);
@@ -301,16 +306,17 @@ where
             return;
         }
         // Best effort: who is away or over the rate is left out, and the application repeats.
-        let _reached = self.parts.network.0.send(recipients, message, false);
+        let _reached = self.parts.sender.send(recipients, message, false);
     }
 
     fn prune_below(&mut self, durable: Height) {
         if let Some(observer) = &mut self.parts.observer {
             observer.durable(durable);
         }
-        let lowest = durable.0.min(self.delivered()).saturating_sub(self.parts.history_blocks);
+        let lowest = self.parts.history.lowest(durable.0.min(self.delivered()));
         if lowest >= self.pruned + PRUNE_STEP {
             self.pruned = lowest;
+            self.parts.history.dropped_below(lowest);
             self.parts.archive.prune(BlockHeight::new(lowest));
         }
     }

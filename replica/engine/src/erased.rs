@@ -13,6 +13,10 @@ use crate::application::{Application, Effect, FinalizedBlock, Proposal, Proposal
 /// the highest rate the HTTP endpoint admits; a longer queue would only hold expired messages.
 pub const EVENTS_QUEUED_MAX: usize = 4096;
 
+/// How many bytes of events may wait before [`Injector::try_inject`] refuses: as much as all
+/// members together may have waiting in the pool of calls.
+pub const EVENT_BYTES_QUEUED_MAX: usize = 64 * 1024 * 1024;
+
 /// How many events are handled in one go, so that a flood of events cannot keep the node from
 /// voting.
 const EVENTS_PER_TURN: usize = 256;
@@ -126,24 +130,32 @@ impl<E> Clone for Injector<E> {
 }
 
 impl<E> Injector<E> {
-    /// Queues an event if fewer than [`EVENTS_QUEUED_MAX`] wait: for what the outside world sends
-    /// as fast as it likes.
-    pub fn try_inject(&self, event: E) -> Result<(), InjectError> {
-        self.queue.push(event, EVENTS_QUEUED_MAX)
+    /// Queues an event of about so many bytes, if fewer than [`EVENTS_QUEUED_MAX`] wait and they
+    /// take at most [`EVENT_BYTES_QUEUED_MAX`] with it: for what the outside world sends as fast
+    /// as it likes.
+    pub fn try_inject(&self, event: E, bytes: usize) -> Result<(), InjectError> {
+        self.queue.push(event, bytes, Bound::Outside)
     }
 
     /// Queues an event without a bound: for producers that have few events under way by their
     /// nature, such as one result for each finalized block.
     pub fn inject(&self, event: E) -> Result<(), InjectError> {
-        self.queue.push(event, usize::MAX)
+        self.queue.push(event, 0, Bound::None)
     }
+}
+
+/// Whether a producer bounds itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Bound {
+    None,
+    Outside,
 }
 
 /// Why an event was refused.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum InjectError {
     /// Too many events wait.
-    #[error("{EVENTS_QUEUED_MAX} events wait for the engine already; try again later")]
+    #[error("too many events wait for the engine already; try again later")]
     Full,
     /// The engine has ended.
     #[error("the engine has stopped; restart the node")]
@@ -155,7 +167,9 @@ struct Queue<E> {
 }
 
 struct QueueState<E> {
-    events: VecDeque<E>,
+    /// Each with its bytes.
+    events: VecDeque<(E, usize)>,
+    bytes: usize,
     poke: Option<Poke>,
     closed: bool,
 }
@@ -163,7 +177,12 @@ struct QueueState<E> {
 impl<E> Default for Queue<E> {
     fn default() -> Self {
         Self {
-            inner: Mutex::new(QueueState { events: VecDeque::new(), poke: None, closed: false }),
+            inner: Mutex::new(QueueState {
+                events: VecDeque::new(),
+                bytes: 0,
+                poke: None,
+                closed: false,
+            }),
         }
     }
 }
@@ -174,15 +193,18 @@ impl<E> Queue<E> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, event: E, bound: usize) -> Result<(), InjectError> {
+    fn push(&self, event: E, bytes: usize, bound: Bound) -> Result<(), InjectError> {
         let mut state = self.lock();
         if state.closed {
             return Err(InjectError::Stopped);
         }
-        if state.events.len() >= bound {
+        let is_full = state.events.len() >= EVENTS_QUEUED_MAX
+            || state.bytes.saturating_add(bytes) > EVENT_BYTES_QUEUED_MAX;
+        if is_full && bound == Bound::Outside {
             return Err(InjectError::Full);
         }
-        state.events.push_back(event);
+        state.bytes = state.bytes.saturating_add(bytes);
+        state.events.push_back((event, bytes));
         // One poke covers all events until the engine has drained them.
         if state.events.len() == 1 {
             state.poke.iter().for_each(|poke| poke());
@@ -193,7 +215,10 @@ impl<E> Queue<E> {
     fn take(&self, max: usize) -> (Vec<E>, bool) {
         let mut state = self.lock();
         let count = state.events.len().min(max);
-        let batch = state.events.drain(..count).collect();
+        let batch: Vec<_> = state.events.drain(..count).collect();
+        let taken: usize = batch.iter().map(|(_, bytes)| bytes).sum();
+        state.bytes = state.bytes.saturating_sub(taken);
+        let batch = batch.into_iter().map(|(event, _)| event).collect();
         (batch, !state.events.is_empty())
     }
 
@@ -209,6 +234,7 @@ impl<E> Queue<E> {
         let mut state = self.lock();
         state.closed = true;
         state.events.clear();
+        state.bytes = 0;
         state.poke = None;
     }
 }
@@ -233,12 +259,24 @@ mod tests {
     fn the_outside_is_bounded_and_inner_producers_are_not() {
         let (injector, _) = bound_queue();
         for event in 0..EVENTS_QUEUED_MAX {
-            injector.try_inject(event).unwrap();
+            injector.try_inject(event, 1).unwrap();
         }
-        assert_eq!(injector.try_inject(0), Err(InjectError::Full));
+        assert_eq!(injector.try_inject(0, 1), Err(InjectError::Full));
         injector.inject(0).unwrap();
         injector.queue.close();
         assert_eq!(injector.inject(0), Err(InjectError::Stopped));
+    }
+
+    #[test]
+    fn the_outside_is_bounded_in_bytes_too() {
+        let (injector, _) = bound_queue();
+        injector.try_inject(0, EVENT_BYTES_QUEUED_MAX - 1).unwrap();
+        assert_eq!(injector.try_inject(1, 2), Err(InjectError::Full));
+        injector.try_inject(1, 1).unwrap();
+        injector.inject(2).unwrap();
+        assert_eq!(injector.queue.take(1), (vec![0], true));
+        injector.try_inject(3, EVENT_BYTES_QUEUED_MAX - 1).unwrap();
+        assert_eq!(injector.try_inject(4, 1), Err(InjectError::Full));
     }
 
     #[test]

@@ -33,7 +33,9 @@ mod config;
 pub mod dkg;
 mod driver;
 mod erased;
+mod history;
 mod identity;
+mod inbox;
 pub mod instant;
 pub mod simulated;
 pub mod tokio;
@@ -45,7 +47,8 @@ pub use application::{
     Proposal, ProposalContext, TICK_MS, Verdict,
 };
 pub use config::{
-    ConfigError, EngineConfig, HISTORY_BLOCKS_DEFAULT, IDLE_INTERVAL_MS_MAX, Member, NodeSecret,
+    ConfigError, EngineConfig, HISTORY_BLOCKS_DEFAULT, HISTORY_BYTES_MAX, IDLE_INTERVAL_MS_MAX, Member,
+    NodeSecret,
 };
 pub use erased::{EVENTS_QUEUED_MAX, ErasedApplication, InjectError, Injector, erase};
 pub use identity::public_key;

@@ -65,6 +65,14 @@ pub enum EngineError {
          checkpoint and resume after it"
     )]
     HistoryGap(Height),
+    /// The directory was lost or is an old copy.
+    #[error(
+        "the engine's journal has not seen block {0}, which the state stands at: its directory was \
+         lost, or replaced by an older copy. The node must not take part again with it, since it \
+         could vote against its own votes: put the right directory back, or let the node join a \
+         subnet anew with an empty directory and a new key"
+    )]
+    JournalBehind(Height),
 }
 
 impl From<DriverEnd> for EngineError {
@@ -72,6 +80,7 @@ impl From<DriverEnd> for EngineError {
         match end {
             DriverEnd::Halted(reason) => Self::Halted(reason),
             DriverEnd::HistoryGap(height) => Self::HistoryGap(height),
+            DriverEnd::JournalBehind(height) => Self::JournalBehind(height),
             DriverEnd::Disconnected(part) => Self::Failed(format!("{part} stopped")),
         }
     }
@@ -199,9 +208,10 @@ async fn node(
         peers: oracle.clone(),
         blocker: oracle,
         channels,
+        guards_journal: true,
         observer: None,
     };
-    let mut node = wiring::start(context.child("node"), parts, application).await;
+    let mut node = wiring::start(context.child("node"), parts, application).await?;
     select! {
         _ = stopped => Ok(()),
         end = node.ended() => Err(end.into()),

@@ -111,7 +111,8 @@ pub(crate) struct Quotas {
     pub(crate) broadcast: Quota,
     /// Requests for final blocks and the responses: this bounds the speed of catching up.
     pub(crate) backfill: Quota,
-    /// Messages of the application: shares of each height, gossip.
+    /// Messages of the application: shares of each height, gossip. What waits of them is bounded
+    /// by bytes too, see [`crate::inbox`].
     pub(crate) application: Quota,
 }
 

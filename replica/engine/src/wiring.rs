@@ -24,7 +24,7 @@ use commonware_consensus::marshal::{self, Start};
 use commonware_consensus::simplex::{
     self, Floor, ForwardPolicy, SkipBudget, SkipPolicy, elector::RoundRobin, types::Finalization,
 };
-use commonware_consensus::types::{Epoch, FixedEpocher};
+use commonware_consensus::types::{Epoch, FixedEpocher, Height as BlockHeight};
 use commonware_cryptography::certificate::{ConstantProvider, Verifier as _};
 use commonware_cryptography::ed25519::PublicKey;
 use commonware_cryptography::sha256::{Digest, Sha256};
@@ -41,9 +41,12 @@ use types::Height;
 
 use crate::block::OrderedBlock;
 use crate::bridge::{Bridge, Request};
+use crate::config::HISTORY_BYTES_MAX;
 use crate::driver::{DeliveryObserver, Driver, DriverEnd, Parts};
 use crate::erased::ErasedApplication;
+use crate::history::History;
 use crate::identity::Committee;
+use crate::inbox;
 use crate::tuning::{
     ARCHIVE_SECTION, BLOCKS_PER_SENDER, CACHE_PAGE_BYTES, CACHE_PAGES, CACHE_SECTION, MAILBOX,
     PENDING_BLOCKS, REPAIR, REPLAY_BUFFER_BYTES, Timeouts, VIEW_RETENTION, WRITE_BUFFER_BYTES,
@@ -88,6 +91,8 @@ pub(crate) struct NodeParts<P, B, S, R> {
     pub(crate) peers: P,
     pub(crate) blocker: B,
     pub(crate) channels: Channels<S, R>,
+    /// Whether to refuse a journal that does not belong to the application's state.
+    pub(crate) guards_journal: bool,
     pub(crate) observer: Option<Box<dyn DeliveryObserver>>,
 }
 
@@ -97,6 +102,8 @@ pub(crate) struct Node {
     consensus: Handle<()>,
     archive: Handle<()>,
     broadcast: Handle<()>,
+    /// Its end shows at the driver.
+    _filler: Handle<()>,
 }
 
 impl Node {
@@ -116,12 +123,13 @@ const EPOCH: Epoch = Epoch::zero();
 /// So the epoch never ends.
 const EPOCH_BLOCKS: FixedEpocher = FixedEpocher::new(NZU64!(u64::MAX));
 
-/// Opens the node's storage, connects its parts and lets them run.
+/// Opens the node's storage, connects its parts and lets them run. Ends before the node has sent
+/// anything if its journal is not the one that belongs to the application's state.
 pub(crate) async fn start<E, P, B, S, R>(
     context: E,
     node: NodeParts<P, B, S, R>,
     mut application: Box<dyn ErasedApplication>,
-) -> Node
+) -> Result<Node, DriverEnd>
 where
     E: Runtime,
     P: Provider<PublicKey = PublicKey>,
@@ -174,9 +182,11 @@ where
         &cache,
     )
     .await;
+    let blocks_partition = format!("{partition}-blocks");
+    let sections = section_sizes(&context, &blocks_partition).await;
     let blocks = open_archive::<_, Arc<OrderedBlock>>(
         context.child("blocks"),
-        &format!("{partition}-blocks"),
+        &blocks_partition,
         (),
         &cache,
     )
@@ -211,7 +221,7 @@ where
         clippy::disallowed_methods,
         reason = "each producer bounds itself, see `Bridge`, and a report of the archive cannot wait"
     )]
-    let (requests, inbox) = mpsc::unbounded_channel();
+    let (requests, asked) = mpsc::unbounded_channel();
     let bridge = Bridge::new(requests.clone(), delivered.clone());
     application.bind(Box::new(move || {
         // An engine that has ended needs no poke.
@@ -221,16 +231,30 @@ where
         Inline::new(context.child("inline"), bridge.clone(), archive.clone(), EPOCH_BLOCKS);
     let archive_handle = marshal.start(bridge, buffer, resolver);
 
+    let resume_after = node.resume_after;
+    // A block is in the archive before the application gets it. Votes come before their block, so
+    // a journal that does not know the block has lost votes too.
+    if node.guards_journal
+        && resume_after.0 > archived
+        && archive.get_block(BlockHeight::new(resume_after.0)).await.is_none()
+    {
+        return Err(DriverEnd::JournalBehind(resume_after));
+    }
+    let (filler, messages) = inbox::inbox(committee.len());
+    let (sender, receiver) = channels.application;
+    let filler = context.child("inbox").spawn(move |_| filler.run(receiver));
+
     let driver = Driver::new(
         Parts {
             clock: context.child("clock"),
             committee: committee.clone(),
             archive,
-            requests: inbox,
+            requests: asked,
             delivered,
             archived: Height(archived),
-            history_blocks: node.history_blocks,
-            network: channels.application,
+            history: History::new(sections, archived, node.history_blocks, HISTORY_BYTES_MAX),
+            sender,
+            inbox: messages,
             observer: node.observer,
         },
         application,
@@ -266,7 +290,22 @@ where
         },
     );
     let consensus = engine.start(channels.votes, channels.certificates, channels.resolver);
-    Node { driver, consensus, archive: archive_handle, broadcast }
+    Ok(Node { driver, consensus, archive: archive_handle, broadcast, _filler: filler })
+}
+
+/// The bytes of each section of an archive that is on disk, by its first height. What cannot be
+/// read here is not counted: opening the archive says what is wrong with it.
+async fn section_sizes<E: Runtime>(context: &E, partition: &str) -> Vec<(u64, u64)> {
+    let partition = format!("{partition}-value");
+    let names = context.scan(&partition).await.unwrap_or_default();
+    let mut sizes = Vec::with_capacity(names.len());
+    for name in names {
+        let first = <[u8; 8]>::try_from(&name[..]).map(u64::from_be_bytes);
+        if let (Ok(first), Ok((_, size))) = (first, context.open(&partition, &name).await) {
+            sizes.push((first, size));
+        }
+    }
+    sizes
 }
 
 /// An archive by height and digest whose oldest sections can be dropped.

@@ -183,6 +183,30 @@ fn all_nodes_restart_and_continue_the_same_chain() {
     nodes.into_iter().for_each(Node::stop);
 }
 
+/// Without its votes a node could vote against them, so it must not start.
+#[test]
+fn a_lost_or_older_journal_is_refused() {
+    let network = Network::new(1);
+    let node = network.start(0, 0);
+    node.wait_height(3);
+    node.stop();
+    let dir = network.config(0, 0).dir;
+    let aside = dir.with_extension("aside");
+    std::fs::rename(&dir, &aside).unwrap();
+    let node = network.start(0, 3);
+    let end = node.engine.join();
+    assert!(matches!(end, Err(EngineError::JournalBehind(Height(3)))), "{end:?}");
+
+    std::fs::remove_dir_all(&dir).unwrap();
+    std::fs::rename(&aside, &dir).unwrap();
+    let node = network.start(0, 1_000_000);
+    let end = node.engine.join();
+    assert!(matches!(end, Err(EngineError::JournalBehind(Height(1_000_000)))), "{end:?}");
+    let node = network.start(0, 3);
+    node.wait_height(6);
+    node.stop();
+}
+
 #[test]
 fn an_application_can_halt_its_engine_and_a_panic_is_an_error() {
     let network = Network::new(1);
@@ -216,4 +240,5 @@ fn a_wrong_configuration_is_refused() {
     check(&|c| c.members = c.members.split_off(1), ConfigError::NotMember(me));
     check(&|c| c.members[1].public_key[0] ^= 1, ConfigError::MemberKey(other));
     check(&|c| c.idle_interval_ms = 0, ConfigError::IdleInterval(0));
+    check(&|c| c.idle_interval_ms = 10_001, ConfigError::IdleInterval(10_001));
 }

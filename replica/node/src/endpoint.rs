@@ -75,7 +75,7 @@ impl Submit for Submission {
             return Err(SubmitError::PoolFull);
         }
         let event = NodeEvent::Ingress { envelope: call.raw().clone(), facts: facts(&call) };
-        self.injector.try_inject(event).map_err(|error| match error {
+        self.injector.try_inject(event, call.raw().len()).map_err(|error| match error {
             InjectError::Full => SubmitError::PoolFull,
             InjectError::Stopped => SubmitError::Stopping,
         })

@@ -180,6 +180,6 @@ impl World {
         let admitted = gate.admit_call(&call.envelope, self.now);
         let Ok(admitted) = admitted else { return false };
         let event = NodeEvent::Ingress { envelope: call.envelope.clone(), facts: facts(&admitted) };
-        injector.try_inject(event).is_ok()
+        injector.try_inject(event, call.envelope.len()).is_ok()
     }
 }

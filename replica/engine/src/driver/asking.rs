@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use commonware_consensus::Heightable as _;
 use commonware_cryptography::{Digested, Digestible as _, ed25519::PublicKey};
-use commonware_p2p::{Receiver, Sender};
+use commonware_p2p::Sender;
 use commonware_runtime::Clock;
 use commonware_utils::channel::oneshot;
 use types::{Height, Time};
@@ -28,11 +28,10 @@ pub(super) struct PendingCheck {
     pub(super) reply: oneshot::Sender<bool>,
 }
 
-impl<E, S, R> Driver<E, S, R>
+impl<E, S> Driver<E, S>
 where
     E: Clock,
     S: Sender<PublicKey = PublicKey>,
-    R: Receiver<PublicKey = PublicKey>,
 {
     /// Asks the application about what is pending, where its answer may have changed.
     pub(super) fn answer(&mut self) -> Result<(), DriverEnd> {

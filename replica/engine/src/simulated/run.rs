@@ -145,8 +145,10 @@ impl<'a> World<'a> {
             .with_attribute("life", birth.life)
             .with_attribute("twin", twin);
         let life = context.spawn(move |context| async move {
-            let mut node = wiring::start(context, parts, application).await;
-            node.ended().await
+            match wiring::start(context, parts, application).await {
+                Ok(mut node) => node.ended().await,
+                Err(end) => end,
+            }
         });
         self.nodes[node].running.push(life);
     }
@@ -170,6 +172,8 @@ impl<'a> World<'a> {
             peers: self.subnet.manager(),
             blocker: self.subnet.control(birth.node),
             channels,
+            // A twin is an adversary: it votes whatever it has forgotten.
+            guards_journal: !birth.twin,
             observer: Some(self.ledger.observer(birth.node, birth.twin)),
         }
     }
