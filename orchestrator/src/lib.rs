@@ -9,11 +9,13 @@
 //! ```
 
 mod config;
+mod log_file;
 mod process;
 mod status;
 mod supervisor;
 
 pub use config::{Config, ConfigError};
+pub use log_file::LogFile;
 pub use process::{RunError, run};
 pub use status::{NodeLock, STATUS_FILE, Status, StatusError, read_status};
 pub use supervisor::{Action, Backoff, Event, Exit, Supervisor};

@@ -12,11 +12,17 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use crate::config::Config;
+use crate::log_file::LogFile;
 use crate::status::{NodeLock, Status, StatusError};
 use crate::supervisor::{Action, Backoff, Event, Exit, Supervisor};
 
 /// How often time is looked at: fine enough for waits of a second, and idle otherwise.
 const TICK: Duration = Duration::from_millis(100);
+
+/// How often the size of the log is looked at, and how large it may become; as much again is kept
+/// of what was before. At the level `info` that is weeks.
+const LOG_LOOK: Duration = Duration::from_secs(30);
+const LOG_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// Why the orchestrator failed itself.
 #[derive(Debug, Error)]
@@ -43,16 +49,32 @@ pub async fn run(config: &Config) -> Result<Exit, RunError> {
         last_exit: String::new(),
     };
     let mut ticks = tokio::time::interval(TICK);
+    let mut log_looks = tokio::time::interval(LOG_LOOK);
+    let log_file = LogFile::of_stderr();
     loop {
         let event = tokio::select! {
             status = wait(&mut shell.child) => shell.exited(status),
             _ = terminate.recv() => Event::StopAsked,
             _ = interrupt.recv() => Event::StopAsked,
             _ = ticks.tick() => Event::Tick,
+            _ = log_looks.tick() => {
+                bound_log(log_file.as_ref());
+                Event::Tick
+            }
         };
         if let Some(exit) = shell.handle(event)? {
             return Ok(exit);
         }
+    }
+}
+
+/// Keeps the log from filling the disk.
+fn bound_log(log_file: Option<&LogFile>) {
+    let Some(log_file) = log_file else { return };
+    match log_file.keep_below(LOG_BYTES_MAX) {
+        Ok(false) => {}
+        Ok(true) => log::info!("the log begins anew; before: {}", log_file.previous().display()),
+        Err(error) => log::warn!("the log could not be kept below {LOG_BYTES_MAX} bytes: {error}"),
     }
 }
 
