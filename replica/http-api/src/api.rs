@@ -180,6 +180,10 @@ pub enum Health {
     Starting,
     /// The certified state is older than that of the other nodes.
     CatchingUp,
+    /// No state has been certified for a while, as far as the node knows nowhere.
+    Stalled,
+    /// It was away for so long that the other nodes do not have the blocks any more.
+    LeftBehind,
     /// It ends its work.
     Stopping,
 }
@@ -191,7 +195,25 @@ impl Health {
             Health::Healthy => "healthy",
             Health::Starting => "starting",
             Health::CatchingUp => "certified_state_behind",
+            Health::Stalled => "stalled",
+            Health::LeftBehind => "left_behind",
             Health::Stopping => "stopping",
+        }
+    }
+
+    /// What an operator can do about it; `None` where it passes by itself.
+    pub fn advice(self) -> Option<&'static str> {
+        match self {
+            Health::Healthy | Health::Starting | Health::CatchingUp | Health::Stopping => None,
+            Health::Stalled => Some(
+                "no state has been certified for a while: see that more than two thirds of the \
+                 subnet's nodes run and reach each other, and read their logs",
+            ),
+            Health::LeftBehind => Some(
+                "this node was away too long: the others have dropped the blocks that it needs, \
+                 and this version cannot fetch a state. Stop it; the subnet goes on as long as at \
+                 most a third of its nodes are missing. To have it back, start the subnet anew",
+            ),
         }
     }
 }

@@ -39,14 +39,16 @@ async fn metrics(State(operator): State<Arc<dyn Operator>>) -> Response {
     ([(header::CONTENT_TYPE, OPEN_METRICS)], operator.metrics()).into_response()
 }
 
-/// 200 if clients should use the node, else 503; the word in the body says why.
+/// 200 if clients should use the node, else 503; the word in the body says why, and a second line
+/// what to do if something must be done.
 async fn health(State(operator): State<Arc<dyn Operator>>) -> Response {
     let health = operator.health();
     let status = match health {
         Health::Healthy => StatusCode::OK,
         _ => StatusCode::SERVICE_UNAVAILABLE,
     };
-    (status, format!("{}\n", health.as_str())).into_response()
+    let advice = health.advice().map(|advice| format!("{advice}\n")).unwrap_or_default();
+    (status, format!("{}\n{advice}", health.as_str())).into_response()
 }
 
 async fn status(State(operator): State<Arc<dyn Operator>>) -> Response {

@@ -1,5 +1,6 @@
 //! What consensus keeps on disk, in the node's store.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use replica_consensus::{ArtifactStore, Certification, StoredKey, Tape};
@@ -18,6 +19,9 @@ const CHAIN_KEY: &str = "chain-key";
 struct KeyRecord {
     height: Height,
     transcript: Transcript,
+    /// Whether a share belongs to it; not said by records of replicas that did not keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    has_share: Option<bool>,
 }
 
 /// The store as consensus uses it. The first failure is remembered: what consensus reads through
@@ -52,7 +56,8 @@ impl Disk {
     /// Keeps the chain key; the secret first, since the public part says that both are there.
     pub fn save_key(&self, key: &StoredKey) {
         let saved = key.share.as_ref().map_or(Ok(()), |share| self.store.key_share().save(share));
-        let record = KeyRecord { height: key.height, transcript: key.transcript.clone() };
+        let (height, transcript) = (key.height, key.transcript.clone());
+        let record = KeyRecord { height, transcript, has_share: Some(key.share.is_some()) };
         let bytes = serde_json::to_vec(&record).expect("a KeyRecord has only plain fields");
         let saved = saved.and_then(|()| self.store.put_value(CHAIN_KEY, bytes));
         self.noted("keeping the chain key", saved);
@@ -61,8 +66,12 @@ impl Disk {
     /// The chain key, if there is one.
     pub fn load_key(&self) -> Result<Option<StoredKey>, KeyLoadError> {
         let Some(bytes) = self.store.value(CHAIN_KEY)? else { return Ok(None) };
-        let KeyRecord { height, transcript } = serde_json::from_slice(&bytes)?;
-        let share = self.store.key_share().load()?;
+        let KeyRecord { height, transcript, has_share } = serde_json::from_slice(&bytes)?;
+        let file = self.store.key_share();
+        let share = file.load()?;
+        if has_share == Some(true) && share.is_none() {
+            return Err(KeyLoadError::ShareLost(file.path().to_owned()));
+        }
         Ok(Some(StoredKey { height, transcript, share }))
     }
 
@@ -93,6 +102,12 @@ pub enum KeyLoadError {
     /// The record does not decode.
     #[error("the kept chain key is damaged; restore the node's directory or start it anew")]
     Damaged(#[from] serde_json::Error),
+    /// The secret part is gone.
+    #[error(
+        "the node's share of the chain key is gone: {} is missing. Restore the file; without it \
+         the node could follow the subnet but not sign for it", .0.display()
+    )]
+    ShareLost(PathBuf),
 }
 
 impl ArtifactStore for Disk {
@@ -111,4 +126,30 @@ impl ArtifactStore for Disk {
 pub fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use replica_crypto::chain_key::dealt;
+    use types::{NodeId, Principal};
+
+    use super::*;
+
+    #[test]
+    fn a_lost_share_is_an_error_and_none_at_all_is_not() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let disk = Disk::new(Arc::new(Store::open(dir.path()).expect("new").store));
+        let me = NodeId(Principal::anonymous());
+        let mut dealt = dealt::deal(1, &[me], 1);
+        let (height, share) = (Height(3), dealt.shares.remove(&me));
+        let key = StoredKey { height, transcript: dealt.transcript, share };
+        disk.save_key(&key);
+        assert!(disk.load_key().expect("kept").expect("there is one").share.is_some());
+        let file = disk.store.key_share().path().to_owned();
+        std::fs::remove_file(&file).expect("it is there");
+        let error = disk.load_key().map(drop).expect_err("the share is gone");
+        assert!(error.to_string().contains(&file.display().to_string()), "{error}");
+        disk.save_key(&StoredKey { share: None, ..key });
+        assert!(disk.load_key().expect("kept").expect("there is one").share.is_none());
+    }
 }

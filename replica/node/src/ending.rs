@@ -64,6 +64,20 @@ pub struct DivergenceRecord {
 }
 
 impl Ending {
+    /// Writes what is known of a failure of execution above a height. A failure that repeats
+    /// replaces what was written before.
+    pub fn failed(node_dir: &Path, executed: Height, reason: String) -> Self {
+        let evidence = Evidence { reason: reason.clone(), divergence: None, transcript: None };
+        let path = node_dir.join("evidence").join(format!("failure-{executed}.json"));
+        match write(&path, &evidence) {
+            Ok(()) => Self::Failed(format!("{reason}; this is kept in {}", path.display())),
+            Err(error) => {
+                log::error!(path:% = path.display(), error:% = error; "the evidence cannot be written");
+                Self::Failed(reason)
+            }
+        }
+    }
+
     /// Writes the evidence of a halt.
     pub fn halted(node_dir: &Path, halt: &Halt, transcript: Option<&Transcript>) -> Self {
         let hexadecimal = |root: &StateRoot| hex::encode(root.0);
@@ -142,6 +156,18 @@ mod tests {
         assert_eq!((record.height, record.own_root), (Height(7), "01".repeat(32)));
         assert_eq!(record.certified_root, "02".repeat(32));
         assert_eq!(record.signature, "03".repeat(48));
+    }
+
+    #[test]
+    fn a_failure_leaves_evidence_and_asks_for_a_restart() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let ending = Ending::failed(dir.path(), Height(9), "execution panicked".into());
+        let path = dir.path().join("evidence/failure-9.json");
+        let Ending::Failed(text) = ending else { panic!("{ending:?}") };
+        assert!(text.contains(&path.display().to_string()), "{text}");
+        let evidence: Evidence =
+            serde_json::from_slice(&std::fs::read(path).expect("written")).expect("JSON");
+        assert_eq!(evidence.reason, "execution panicked");
     }
 
     #[test]

@@ -21,6 +21,7 @@ use replica_state::{CertifiedSnapshot, StateTree, Store};
 use types::{Batch, Height, SubnetConfig};
 
 use crate::disk::chain;
+use crate::guarded::{ExecutionEnd, guarded};
 use crate::metrics::Metrics;
 use crate::wiring::{Executed, Executor, NodeEvent};
 
@@ -218,7 +219,7 @@ impl Executor for QueueExecutor {
 
 /// The running execution thread.
 pub struct ExecutionThread {
-    thread: JoinHandle<Result<(), MachineError>>,
+    thread: JoinHandle<Result<(), ExecutionEnd>>,
     stopping: Arc<AtomicBool>,
 }
 
@@ -232,20 +233,26 @@ impl ExecutionThread {
     ) -> std::io::Result<Self> {
         let stopping = Arc::new(AtomicBool::new(false));
         let worker = Worker { execution, injector, metrics, stopping: Arc::clone(&stopping) };
-        let thread = std::thread::Builder::new()
-            .name("execution".into())
-            .spawn(move || worker.run(&jobs.0))?;
+        let thread = std::thread::Builder::new().name("execution".into()).spawn(move || {
+            let report = worker.injector.clone();
+            guarded(|| worker.run(&jobs.0), |reason| inject(&report, NodeEvent::Failed(reason)))
+        })?;
         Ok(Self { thread, stopping })
     }
 
     /// Lets it finish the batch that is being executed and write a last checkpoint. To be called
     /// when the engine has stopped, since the thread waits for jobs as long as there is a node.
-    pub fn stop(self) -> Result<(), MachineError> {
+    pub fn stop(self) -> Result<(), ExecutionEnd> {
         self.stopping.store(true, Ordering::Relaxed);
         match self.thread.join() {
             Ok(result) => result,
             Err(panic) => std::panic::resume_unwind(panic),
         }
+    }
+
+    /// Whether it has ended, which it does not do by itself while all is well.
+    pub fn is_finished(&self) -> bool {
+        self.thread.is_finished()
     }
 }
 
@@ -263,7 +270,7 @@ impl Worker {
             if self.stopping.load(Ordering::Relaxed) {
                 break;
             }
-            self.work(job).inspect_err(|error| self.inject(NodeEvent::Failed(chain(error))))?;
+            self.work(job)?;
         }
         self.execution.checkpoint().map(drop)
     }
@@ -297,10 +304,14 @@ impl Worker {
         Ok(())
     }
 
-    /// An engine that has stopped needs no results.
     fn inject(&self, event: NodeEvent) {
-        if let Err(error) = self.injector.inject(event) {
-            log::debug!(error:% = error; "a result is not needed any more");
-        }
+        inject(&self.injector, event);
+    }
+}
+
+/// An engine that has stopped needs no results.
+fn inject(injector: &Injector<NodeEvent>, event: NodeEvent) {
+    if let Err(error) = injector.inject(event) {
+        log::debug!(error:% = error; "a result is not needed any more");
     }
 }

@@ -9,7 +9,8 @@
 //!   [`operator`] what the operator gets.
 //!
 //! Exit codes of the `replica` process: 0 asked to stop, 1 something failed and a restart may help,
-//! 2 the configuration is wrong, 3 the node has halted and a restart does not help.
+//! 2 the configuration is wrong, 3 a restart does not help: the node has halted, or its directory
+//! lacks what somebody must put back.
 //!
 //! Nothing here decides anything about the protocol: that is in the parts.
 
@@ -21,6 +22,8 @@ pub mod ending;
 pub mod endpoint;
 pub mod execution;
 pub mod gate;
+pub mod guarded;
+pub mod identity;
 pub mod logging;
 pub mod metrics;
 pub mod node;

@@ -14,7 +14,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 const FAILED: u8 = 1;
 /// The configuration or the command line is wrong.
 const WRONG_CONFIGURATION: u8 = 2;
-/// The node has halted; the evidence is on disk.
+/// Starting again cannot help: the node has halted, with the evidence on disk, or its directory is
+/// not what it was.
 const HALTED: u8 = 3;
 
 /// One node of a subnet.

@@ -8,7 +8,6 @@ use prometheus_client::registry::Registry;
 use replica_engine::{EngineConfig, HISTORY_BLOCKS_DEFAULT, tokio as engine};
 use replica_execution::Executor;
 use replica_http_api::{Api, CertifiedStates, Clock as _, Limits, SystemClock};
-use replica_messaging::MachineError;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use types::Height;
@@ -19,6 +18,7 @@ use crate::descriptors::open_files_max;
 use crate::ending::{Ending, EndingCell};
 use crate::endpoint::{QueryExecution, Submission};
 use crate::execution::{ExecutionThread, queue};
+use crate::guarded::ExecutionEnd;
 use crate::metrics::Metrics;
 use crate::opening::{OpenError, Opening, Site, open};
 use crate::operator::OperatorView;
@@ -28,8 +28,11 @@ use crate::wiring::NodeEvent;
 /// How long open connections get to finish when the node stops.
 const HTTP_STOP: Duration = Duration::from_secs(2);
 
-/// How often the shell looks whether the engine has ended.
+/// How often the shell looks whether the engine or execution has ended.
 const ENGINE_LOOK: Duration = Duration::from_millis(50);
+
+/// How long an engine may take to leave the evidence of a failed execution.
+const EVIDENCE_TIME: Duration = Duration::from_secs(5);
 
 /// Threads that serve HTTP; work that computes has its own.
 const HTTP_THREADS: usize = 2;
@@ -61,8 +64,8 @@ pub enum NodeError {
     #[error("the ordering engine ended")]
     Engine(#[from] engine::EngineError),
     /// Execution.
-    #[error("the last checkpoint cannot be written")]
-    Machine(#[from] MachineError),
+    #[error("execution has ended")]
+    Execution(#[from] ExecutionEnd),
     /// It ended by itself.
     #[error("{0}")]
     Ended(Ending),
@@ -71,7 +74,12 @@ pub enum NodeError {
 impl NodeError {
     /// Whether starting again cannot help.
     pub fn is_final(&self) -> bool {
-        matches!(self, NodeError::Ended(Ending::Halted { .. }))
+        match self {
+            NodeError::Ended(Ending::Halted { .. })
+            | NodeError::Engine(engine::EngineError::JournalBehind(_)) => true,
+            NodeError::Open(error) => error.is_final(),
+            _ => false,
+        }
     }
 }
 
@@ -158,7 +166,7 @@ impl Running {
         Ok((Self { engine, execution, executor, outlook, states, ending }, registry))
     }
 
-    /// Serves HTTP until the node is asked to stop or the engine ends.
+    /// Serves HTTP until the node is asked to stop, or the engine or execution ends.
     async fn serve(
         &self,
         config: &Config,
@@ -174,14 +182,21 @@ impl Running {
         tokio::spawn(replica_http_api::serve(listeners.api, router, limits));
         tokio::spawn(replica_http_api::serve(listeners.metrics, operator, few));
         log::info!(node:% = config.member.node_id, api:% = config.file.api; "the node runs");
-        let engine_ended = async {
+        let engine_ended = async || {
             while !self.engine.is_finished() {
                 tokio::time::sleep(ENGINE_LOOK).await;
             }
         };
+        let part_ended = async {
+            while !self.engine.is_finished() && !self.execution.is_finished() {
+                tokio::time::sleep(ENGINE_LOOK).await;
+            }
+            // Execution tells the engine why it ended, which leaves the evidence and ends too.
+            let _in_time = tokio::time::timeout(EVIDENCE_TIME, engine_ended()).await;
+        };
         tokio::select! {
             () = stop => log::info!("asked to stop"),
-            () = engine_ended => log::error!("the engine has ended"),
+            () = part_ended => log::error!("the engine or execution has ended"),
         }
         self.outlook.stop();
     }

@@ -17,6 +17,7 @@ use crate::disk::{Disk, KeyLoadError, chain};
 use crate::ending::EndingCell;
 use crate::execution::Execution;
 use crate::gate::SharedGate;
+use crate::identity::{Identity, IdentityError};
 use crate::wiring::{self, Audience, Node, Parts};
 
 /// Why a node's directory cannot be opened.
@@ -43,6 +44,22 @@ pub enum OpenError {
     /// The state and the key do not belong together.
     #[error("the node's directory holds a state but no chain key; restore it or start it anew")]
     StateWithoutKey,
+    /// The state and the votes do not belong together.
+    #[error("the node's directories cannot be used together")]
+    Identity(#[from] IdentityError),
+}
+
+impl OpenError {
+    /// Whether starting again cannot help: somebody must put back what is missing.
+    pub fn is_final(&self) -> bool {
+        matches!(
+            self,
+            OpenError::Identity(IdentityError::WithoutJournal { .. })
+                | OpenError::Key(KeyLoadError::ShareLost(_))
+                | OpenError::StateWithoutKey
+                | OpenError::Ceremony(CeremonyError::OwnLog { .. })
+        )
+    }
 }
 
 /// Which node of which subnet, and where it lives.
@@ -78,7 +95,9 @@ pub struct Opening {
 
 /// Opens the directory of a node, or makes it.
 pub fn open(site: Site) -> Result<Opening, OpenError> {
+    let identity = Identity::check(&site.node_dir)?;
     let Opened { store, latest } = Store::open(&site.node_dir.join("state"))?;
+    identity.keep()?;
     let store = Arc::new(store);
     let disk = Disk::new(Arc::clone(&store));
     let key = disk.load_key()?;

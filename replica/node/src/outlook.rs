@@ -1,11 +1,13 @@
 //! What the world outside the engine may know of a running node: the HTTP interface, the
 //! operator's endpoints and the metrics look at it from their own threads.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use replica_consensus::{Certification, Payload, Standing, StoredKey};
+use replica_consensus::{Certification, Payload, PeerStatus, Standing, StoredKey};
 use replica_crypto::chain_key::PublicKey;
 use replica_engine::FinalizedBlock;
 use replica_http_api::{CertifiedStates, Chain, Health, NodeView, Progress};
@@ -19,6 +21,21 @@ use crate::wiring::{Audience, Executed};
 /// How far the certified height may be behind that of the others before clients are sent
 /// elsewhere: some seconds at the idle pace.
 const BEHIND_HEIGHTS_MAX: u64 = 20;
+
+/// How long no state may be certified before the node calls itself stalled, beside ten times the
+/// idle interval: a dead leader costs about one interval and two seconds, and of several in turn
+/// the engine skips those that it knows to be silent.
+const STALLED_AFTER: Duration = Duration::from_secs(15);
+
+/// How many heights the others must be ahead of a node that gets no blocks for it to call itself
+/// left behind: what they keep of the history in any case (see `HISTORY_BYTES_MAX`).
+const LEFT_BEHIND_HEIGHTS: u64 = 4_096;
+
+/// How long it must get no blocks: longer than its own execution holds them back.
+const LEFT_BEHIND_AFTER: Duration = Duration::from_secs(120);
+
+/// Heights remembered until they are certified, to measure how long that takes.
+const BLOCK_TIMES_MAX: usize = 1_024;
 
 /// A block older than this when it comes is one that the node missed.
 const REPLAYED_AFTER_SECONDS: f64 = 60.0;
@@ -39,6 +56,44 @@ pub struct Outlook {
 struct Recent {
     standing: Option<Standing>,
     certification: Option<Certification>,
+    /// When the certified and the final height moved last, by this node's own clock. A clock that
+    /// only goes forward: a wall clock that is set would say anything.
+    certified_at: Option<Instant>,
+    finalized_at: Option<Instant>,
+}
+
+impl Recent {
+    /// How far the others are, for certain: one of f + 1 others is honest.
+    fn others(&self, faults_max: usize, height: fn(&PeerStatus) -> Height) -> Height {
+        let peers = self.standing.iter().flat_map(|standing| &standing.peers);
+        let mut heights: Vec<Height> = peers.map(|(_, peer)| height(peer)).collect();
+        heights.sort_unstable_by(|a, b| b.cmp(a));
+        heights.get(faults_max).copied().unwrap_or_default()
+    }
+
+    /// Whether clients should use the node, unless it is about to stop.
+    fn health(&self, subnet: &SubnetConfig, now: Instant) -> Health {
+        let Some(standing) = &self.standing else { return Health::Starting };
+        let faults_max = subnet.faults_max();
+        let since = |at: Option<Instant>| at.map(|at| now.saturating_duration_since(at));
+        let others_finalized = self.others(faults_max, |peer| peer.finalized);
+        let gets_nothing = since(self.finalized_at) >= Some(LEFT_BEHIND_AFTER);
+        if gets_nothing && standing.own.finalized.0 + LEFT_BEHIND_HEIGHTS < others_finalized.0 {
+            return Health::LeftBehind;
+        }
+        if self.certification.is_none() {
+            return Health::Starting;
+        }
+        let others_certified = self.others(faults_max, |peer| peer.certified);
+        if standing.own.certified.0.saturating_add(BEHIND_HEIGHTS_MAX) < others_certified.0 {
+            return Health::CatchingUp;
+        }
+        let idle = Duration::from_millis(subnet.idle_block_interval_ms);
+        match since(self.certified_at) >= Some(STALLED_AFTER + 10 * idle) {
+            true => Health::Stalled,
+            false => Health::Healthy,
+        }
+    }
 }
 
 /// The answer of the operator's `/status`.
@@ -64,8 +119,12 @@ pub struct Status {
     pub has_share: bool,
     /// Whether clients should use the node.
     pub healthy: bool,
-    /// The same in a word: `healthy`, `starting`, `certified_state_behind`, `stopping`.
+    /// The same in a word: `healthy`, `starting`, `certified_state_behind`, `stalled`,
+    /// `left_behind`, `stopping`.
     pub health: &'static str,
+    /// What to do about it, if something must be done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advice: Option<&'static str>,
 }
 
 impl Outlook {
@@ -114,24 +173,15 @@ impl Outlook {
             has_share: recent.standing.as_ref().is_some_and(|standing| standing.has_share),
             healthy: health == Health::Healthy,
             health: health.as_str(),
+            advice: health.advice(),
         }
     }
 
     /// Whether clients should use the node.
     pub fn health(&self) -> Health {
-        let recent = self.recent();
-        let (Some(standing), true) = (&recent.standing, recent.certification.is_some()) else {
-            return if self.is_stopping() { Health::Stopping } else { Health::Starting };
-        };
-        // One of f + 1 others is honest.
-        let mut certified: Vec<Height> =
-            standing.peers.iter().map(|(_, peer)| peer.certified).collect();
-        certified.sort_unstable_by(|a, b| b.cmp(a));
-        let others = certified.get(self.subnet.faults_max()).copied().unwrap_or_default();
-        match standing.own.certified.0.saturating_add(BEHIND_HEIGHTS_MAX) < others.0 {
-            _ if self.is_stopping() => Health::Stopping,
-            true => Health::CatchingUp,
-            false => Health::Healthy,
+        match self.is_stopping() {
+            true => Health::Stopping,
+            false => self.recent().health(&self.subnet, Instant::now()),
         }
     }
 
@@ -157,13 +207,15 @@ impl NodeView for Outlook {
 pub struct Reporter {
     outlook: Arc<Outlook>,
     /// Block times of heights that are not certified yet.
-    block_times: Vec<(Height, Time)>,
+    block_times: VecDeque<(Height, Time)>,
+    /// What was logged last.
+    health: Health,
 }
 
 impl Reporter {
     /// Of an outlook.
     pub fn new(outlook: Arc<Outlook>) -> Self {
-        Self { outlook, block_times: Vec::new() }
+        Self { outlook, block_times: VecDeque::new(), health: Health::Starting }
     }
 }
 
@@ -195,7 +247,10 @@ impl Audience for Reporter {
         let state = &executed.snapshot.state;
         metrics.executed_updates.set(signed(state.totals.update_transactions));
         metrics.canisters.set(signed(state.canister_count() as u64));
-        self.block_times.push((state.height, state.time));
+        self.block_times.push_back((state.height, state.time));
+        if self.block_times.len() > BLOCK_TIMES_MAX {
+            self.block_times.pop_front();
+        }
     }
 
     fn certified(
@@ -213,7 +268,11 @@ impl Audience for Reporter {
             }
             !settled
         });
-        self.outlook.recent().certification = Some(*certification);
+        {
+            let mut recent = self.outlook.recent();
+            recent.certification = Some(*certification);
+            recent.certified_at = Some(Instant::now());
+        }
         if let Err(error) = self.outlook.states.publish(snapshot, completed, now) {
             log::error!(error:% = error; "a certified state is not shown");
         }
@@ -222,10 +281,123 @@ impl Audience for Reporter {
     fn standing(&mut self, standing: Standing) {
         let mut recent = self.outlook.recent();
         self.outlook.metrics.standing(recent.standing.as_ref(), &standing);
+        let last = recent.standing.as_ref().map(|last| last.own.finalized);
+        if last != Some(standing.own.finalized) {
+            recent.finalized_at = Some(Instant::now());
+        }
         recent.standing = Some(standing);
+        drop(recent);
+        self.log_health();
+    }
+}
+
+impl Reporter {
+    /// Says when the node gets into trouble, and when it gets out.
+    fn log_health(&mut self) {
+        let health = self.outlook.health();
+        let before = std::mem::replace(&mut self.health, health);
+        match health.advice() {
+            _ if health == before => {}
+            Some(advice) => {
+                log::error!(health = health.as_str(); "the node is in trouble: {advice}")
+            }
+            None => log::info!(health = health.as_str(); "the health of the node has changed"),
+        }
     }
 }
 
 fn seconds(from: Time, to: Time) -> f64 {
     to.0.saturating_sub(from.0) as f64 / 1e9
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use replica_consensus::{Counters, PoolLoad};
+    use replica_crypto::chain_key::Signature;
+    use types::{Fees, Limits, Member, ReplicaVersion, StateRoot, SubnetType};
+
+    use super::*;
+
+    fn subnet() -> SubnetConfig {
+        let member = |n: u8| {
+            let (public_key, address) = ([n; 32], SocketAddr::from(([127, 0, 0, n], 1)));
+            let node_id = NodeId::from_public_key(&public_key);
+            Member { node_id, public_key, p2p: address, api: address }
+        };
+        SubnetConfig {
+            name: "test".into(),
+            subnet_type: SubnetType::CloudEngine,
+            development: true,
+            genesis_time: Time::from_secs(1),
+            replica_version: ReplicaVersion("0.1.0".into()),
+            members: (1..=4).map(member).collect(),
+            canister_index_range: (0, 10),
+            idle_block_interval_ms: 500,
+            checkpoint_interval: 10,
+            limits: Limits::default(),
+            fees: Fees::default(),
+        }
+    }
+
+    fn at(height: u64) -> PeerStatus {
+        let height = Height(height);
+        PeerStatus { finalized: height, executed: height, certified: height }
+    }
+
+    /// A node at a height, which it reached now, and three others.
+    fn recent(own: u64, others: [u64; 3], now: Instant) -> Recent {
+        let peer = |(n, height): (usize, u64)| (subnet().members[n + 1].node_id, at(height));
+        let standing = Standing {
+            own: at(own),
+            peers: others.into_iter().enumerate().map(peer).collect(),
+            pool: PoolLoad::default(),
+            own_pool_has_room: true,
+            tapes_missing: 0,
+            has_key: true,
+            has_share: true,
+            counters: Counters::default(),
+        };
+        let (root, signature) = (StateRoot([1; 32]), Signature([1; 48]));
+        Recent {
+            standing: Some(standing),
+            certification: Some(Certification { height: Height(own), root, signature }),
+            certified_at: Some(now),
+            finalized_at: Some(now),
+        }
+    }
+
+    #[test]
+    fn a_node_whose_heights_stand_still_is_stalled_even_if_all_do() {
+        let now = Instant::now();
+        let recent = recent(50, [50, 51, 50], now);
+        let health = |seconds| recent.health(&subnet(), now + Duration::from_secs(seconds));
+        assert_eq!([0, 19, 20, 500].map(health), {
+            use Health::{Healthy, Stalled};
+            [Healthy, Healthy, Stalled, Stalled]
+        });
+    }
+
+    #[test]
+    fn a_node_behind_catches_up_unless_it_gets_nothing() {
+        let now = Instant::now();
+        let health = |own, others, seconds| {
+            recent(own, others, now).health(&subnet(), now + Duration::from_secs(seconds))
+        };
+        assert_eq!(health(50, [71, 71, 50], 0), Health::CatchingUp);
+        assert_eq!(health(50, [9_000, 71, 9_000], 119), Health::CatchingUp);
+        assert_eq!(health(50, [9_000, 71, 9_000], 120), Health::LeftBehind);
+        // One liar among the others is not believed.
+        assert_eq!(health(50, [9_000, 50, 50], 120), Health::Stalled);
+        assert!(Health::LeftBehind.advice().is_some());
+    }
+
+    #[test]
+    fn a_node_that_certified_nothing_can_be_left_behind_too() {
+        let now = Instant::now();
+        let recent = Recent { certification: None, ..recent(50, [9_000; 3], now) };
+        let health = |seconds| recent.health(&subnet(), now + Duration::from_secs(seconds));
+        assert_eq!([0, 120].map(health), [Health::Starting, Health::LeftBehind]);
+    }
 }

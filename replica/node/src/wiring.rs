@@ -166,10 +166,11 @@ impl<X: Executor, A: Audience> Node<X, A> {
                 break;
             }
         }
-        if let Some(failure) = self.parts.disk.failure() {
-            effects.push(self.end(Ending::Failed(failure)));
+        match self.parts.disk.failure() {
+            // Nothing leaves a node that could not keep what it must remember of it.
+            Some(failure) => vec![self.end(Ending::Failed(failure))],
+            None => effects,
         }
-        effects
     }
 
     fn grant(&mut self, wish: Wish, now: Time) -> Option<Effect> {
@@ -216,7 +217,11 @@ impl<X: Executor, A: Audience> Node<X, A> {
                 (self.parts.consensus.executed(height, root, now), None)
             }
             NodeEvent::Durable(height) => (Vec::new(), Some(Effect::Durable(height))),
-            NodeEvent::Failed(reason) => (Vec::new(), Some(self.end(Ending::Failed(reason)))),
+            NodeEvent::Failed(reason) => {
+                let executed = self.parts.consensus.standing().own.executed;
+                let ending = Ending::failed(&self.parts.node_dir, executed, reason);
+                (Vec::new(), Some(self.end(ending)))
+            }
         }
     }
 
@@ -247,7 +252,12 @@ struct Uncertified {
     snapshots: BTreeMap<Height, CertifiedSnapshot>,
     /// Calls by the height that they ended at, also of states that are not kept any more.
     completed: BTreeMap<Height, Vec<MessageId>>,
+    completed_count: usize,
 }
+
+/// Calls remembered while no certification comes. Beyond that those of the lowest heights are
+/// forgotten: their clients have been told long since to read the status themselves.
+const COMPLETED_MAX: usize = 100_000;
 
 /// States kept while no certification comes. Beyond that the oldest goes: a certification of a
 /// later height serves clients as well.
@@ -256,7 +266,14 @@ const UNCERTIFIED_MAX: usize = 256;
 impl Uncertified {
     fn add(&mut self, executed: Executed) {
         let Executed { snapshot, completed } = executed;
-        self.completed.insert(snapshot.height, completed);
+        self.completed_count += completed.len();
+        if !completed.is_empty() {
+            self.completed.insert(snapshot.height, completed);
+        }
+        while self.completed_count > COMPLETED_MAX {
+            let Some((_, forgotten)) = self.completed.pop_first() else { break };
+            self.completed_count -= forgotten.len();
+        }
         self.snapshots.insert(snapshot.height, snapshot);
         if self.snapshots.len() > UNCERTIFIED_MAX {
             self.snapshots.pop_first();
@@ -275,6 +292,7 @@ impl Uncertified {
         let snapshot = settled.remove(&height)?;
         let above = self.completed.split_off(&height.next());
         let completed = std::mem::replace(&mut self.completed, above);
+        self.completed_count = self.completed.values().map(Vec::len).sum();
         let signature = Bytes::copy_from_slice(&certification.signature.0);
         Some((snapshot.certified(signature), completed.into_values().flatten().collect()))
     }

@@ -166,6 +166,10 @@ fn a_wrong_configuration_has_an_exit_code_of_its_own() {
     let good = std::fs::read_to_string(site.path("replica.yaml")).expect("written above");
     check(format!("{good}surprise: 1\n"), "surprise");
     check(good.replace("node.key", "absent.key"), "keygen");
+    let subnet = std::fs::read_to_string(site.path("subnet.json")).expect("written above");
+    let slow = subnet.replace("\"idle_block_interval_ms\":50", "\"idle_block_interval_ms\":10001");
+    site.write("slow.json", &slow);
+    check(good.replace("subnet.json", "slow.json"), "must be 1 to 10000");
     assert_eq!(output(&[]).status.code(), Some(2));
 }
 
@@ -177,6 +181,20 @@ fn a_port_in_use_says_which_field_to_change() {
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(text.contains("`metrics`"), "{text}");
+}
+
+#[test]
+fn a_state_without_its_votes_does_not_start() {
+    let site = Site::new();
+    let mut node = site.start();
+    node.until_certified(1);
+    node.signal("-TERM");
+    assert_eq!(node.exit_code(), Some(0));
+    std::fs::remove_dir_all(site.path("data/engine")).expect("it is there");
+    let refused = output(&["--config", &site.path("replica.yaml")]);
+    assert_eq!(refused.status.code(), Some(3));
+    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(text.contains("votes") && text.contains("Put the right one back"), "{text}");
 }
 
 #[test]
