@@ -1,7 +1,7 @@
 //! How the messages of a block enter the state.
 
 use bytes::Bytes;
-use replica_execution::Executor;
+use replica_execution::{Executor, IngressCall};
 use replica_ingress::effective_id::EffectiveId;
 use replica_ingress::{Included, decode_included};
 use replica_state::{Ingress, ReplicatedState, SenderInfo};
@@ -17,7 +17,8 @@ pub struct Inducted {
     pub known: u64,
     /// Expired before the block's time.
     pub expired: u64,
-    /// Turned away because the ingress history is full. They can be sent again.
+    /// Turned away because the ingress history has no room for them. Nothing says so to their
+    /// senders but that the calls stay unknown; a later block may order them again.
     pub no_room: u64,
     /// Bytes that are no call.
     pub malformed: u64,
@@ -82,13 +83,79 @@ fn induct_one(
     if state.ingress_history.get(&id).is_some() {
         return Fate::Known;
     }
-    let room = state.config.limits.ingress_history_count_max;
-    if state.ingress_history.len() as u64 >= room {
-        return Fate::NoRoom;
+    let envelope_bytes = message.len() as u64;
+    let ingress = ingress(included);
+    match room_for(state, &ingress) {
+        Room::None => Fate::NoRoom,
+        Room::Plenty => enter(executor, state, ingress),
+        Room::Little if state.is_management(&ingress.receiver) => {
+            match executor.validate_ingress(state, &management_call(&ingress, envelope_bytes)) {
+                Ok(()) => enter(executor, state, ingress),
+                Err(_) => Fate::NoRoom,
+            }
+        }
+        Room::Little => {
+            // Tried on a copy, which shares all that does not change.
+            let mut trial = state.clone();
+            let fate = enter(executor, &mut trial, ingress);
+            let entry = trial.ingress_history.get(&id);
+            if entry.is_some_and(|entry| entry.status.is_final()) {
+                return Fate::NoRoom;
+            }
+            *state = trial;
+            fate
+        }
     }
-    match executor.induct(state, ingress(included)) {
+}
+
+fn enter(executor: &Executor, state: &mut ReplicatedState, ingress: Ingress) -> Fate {
+    let id = ingress.message_id;
+    match executor.induct(state, ingress) {
         Ok(()) => Fate::Entered(id),
         Err(_) => Fate::Known,
+    }
+}
+
+/// The places of the ingress history.
+enum Room {
+    /// For any call.
+    Plenty,
+    /// Only for calls that would not be rejected at once. Whose canister does not exist or cannot
+    /// pay costs nobody anything, and one leader could fill all places with such calls; the places
+    /// are for those who pay, so those who do not get half of them at most.
+    Little,
+    /// Not for this call.
+    None,
+}
+
+/// One canister may leave that part of all places to calls that it has begun and never answers:
+/// they stay until it is stopped or deleted.
+const OPEN_CALLS_PART: u64 = 16;
+
+fn room_for(state: &ReplicatedState, ingress: &Ingress) -> Room {
+    let places = state.config.limits.ingress_history_count_max;
+    let taken = state.ingress_history.len() as u64;
+    let receiver = state.canister(&ingress.receiver);
+    let open = receiver.map_or(0, |canister| canister.system.calls.context_count() as u64);
+    if taken >= places || open > places / OPEN_CALLS_PART {
+        return Room::None;
+    }
+    match taken < places / 2 {
+        true => Room::Plenty,
+        false => Room::Little,
+    }
+}
+
+/// What the management canister checks before a call to it may be proposed: a function of the
+/// state and the call, so all nodes come to the same.
+fn management_call(ingress: &Ingress, envelope_bytes: u64) -> IngressCall {
+    IngressCall {
+        sender: ingress.sender,
+        sender_info: ingress.sender_info.clone(),
+        receiver: ingress.receiver,
+        method: ingress.method.clone(),
+        argument: ingress.payload.clone(),
+        envelope_bytes,
     }
 }
 

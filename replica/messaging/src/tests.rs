@@ -241,13 +241,36 @@ fn what_cannot_enter_is_skipped_and_counted() {
 
 #[test]
 fn a_full_history_turns_messages_away() {
-    let mut node = Node::new();
+    let (mut node, canister) = with_counter();
+    let known = node.machine.state().ingress_history.len() as u64;
+    let calls: Vec<_> = (0..15).map(|nonce| call(canister, "inc", vec![], 5, nonce).0).collect();
+    let processed = node.run(&calls);
+    let (room, turned_away) = (12 - known, 3 + known);
+    assert_eq!((processed.inducted.entered, processed.inducted.no_room), (room, turned_away));
+    let processed = node.run(&calls);
+    assert_eq!((processed.inducted.known, processed.inducted.no_room), (room, turned_away));
+}
+
+/// Calls that nobody pays for cannot take the places of those that somebody does.
+#[test]
+fn calls_that_cost_nothing_fill_half_of_the_history() {
+    let (mut node, canister) = with_counter();
+    let known = node.machine.state().ingress_history.len() as u64;
     let nobody = CanisterId::from_index(9);
-    let calls: Vec<_> = (0..15).map(|nonce| call(nobody, "m", vec![], 3, nonce).0).collect();
+    let mut calls: Vec<_> = (0..15).map(|nonce| call(nobody, "m", vec![], 5, nonce).0).collect();
+    let before = node.machine.state().totals.clone();
     let processed = node.run(&calls);
-    assert_eq!((processed.inducted.entered, processed.inducted.no_room), (12, 3));
+    assert_eq!((processed.inducted.entered, processed.inducted.no_room), (6 - known, 9 + known));
+    let skipped = node.machine.state().totals.skipped_ingress - before.skipped_ingress;
+    assert_eq!(skipped, 9 + known);
+
+    // Nor do calls that the management canister would refuse, and one that it takes enters.
+    let settings = |nonce| call(MANAGEMENT_CANISTER, "stop_canister", vec![], 6, nonce).0;
+    calls = (0..3).map(settings).collect();
+    calls.push(call(canister, "inc", vec![], 6, 0).0);
+    calls.push(creation(6).0);
     let processed = node.run(&calls);
-    assert_eq!((processed.inducted.known, processed.inducted.no_room), (12, 3));
+    assert_eq!((processed.inducted.entered, processed.inducted.no_room), (2, 3));
 }
 
 #[test]
