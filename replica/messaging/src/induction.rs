@@ -182,6 +182,6 @@ fn ingress(included: Included) -> Ingress {
 fn effective_canister<E>(effective: &Result<EffectiveId, E>) -> Option<CanisterId> {
     match effective {
         Ok(EffectiveId::Canister(id)) => Some(*id),
-        Ok(EffectiveId::Any) | Err(_) => None,
+        Ok(EffectiveId::Any | EffectiveId::AnyCanister) | Err(_) => None,
     }
 }
