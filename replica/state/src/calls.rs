@@ -119,7 +119,9 @@ pub struct Callback {
 pub struct Calls {
     next_context: u64,
     next_callback: u64,
+    #[serde(deserialize_with = "crate::ordered_map::deserialize")]
     contexts: OrdMap<CallContextId, CallContext>,
+    #[serde(deserialize_with = "crate::ordered_map::deserialize")]
     callbacks: OrdMap<CallbackId, Arc<Callback>>,
     /// Best-effort callbacks by deadline.
     deadlines: OrdSet<(Time, CallbackId)>,

@@ -17,9 +17,13 @@ mod canister_history;
 mod canister_log;
 mod canister_map;
 mod chunk_store;
+#[cfg(test)]
+#[path = "../../../types/conformance.rs"]
+mod conformance;
 mod execution_state;
 mod ingress_history;
 mod message;
+mod ordered_map;
 pub mod page_map;
 mod queues;
 mod routing;

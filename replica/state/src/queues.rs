@@ -66,6 +66,7 @@ impl Peer {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CanisterQueues {
     ingress: Vector<Arc<Ingress>>,
+    #[serde(deserialize_with = "crate::ordered_map::deserialize")]
     peers: OrdMap<CanisterId, Arc<Peer>>,
     /// Peers with input, in the order in which their turn comes.
     turns: Vector<CanisterId>,

@@ -18,10 +18,16 @@
 
 mod artifacts;
 mod checkpoint;
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod damage;
 mod database;
 mod error;
 mod files;
 mod format;
+#[cfg(test)]
+mod full_state;
 mod keystore;
 mod mapping;
 mod overlay;

@@ -59,6 +59,12 @@ pub(super) fn path(dir: &Path, file: u64) -> PathBuf {
     dir.join("pages").join(format!("{file:016x}"))
 }
 
+/// The number of the overlay file at a path; `None` if something else is there.
+pub(super) fn number(dir: &Path, at: &Path) -> Option<u64> {
+    let number = u64::from_str_radix(at.file_name()?.to_str()?, 16).ok()?;
+    (path(dir, number) == at).then_some(number)
+}
+
 /// An overlay file that is being written.
 pub(super) struct OverlayWriter {
     path: PathBuf,

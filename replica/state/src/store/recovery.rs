@@ -184,27 +184,24 @@ impl Reader<'_> {
     }
 
     /// Removes overlay files that no checkpoint names: a crash came between their making and the
-    /// batch, or between the batch and their removal. Returns the next unused number.
+    /// batch, or between the batch and their removal. Returns the number above those that stay;
+    /// a number whose file was removed may come again.
     fn clean(&mut self) -> Result<u64, StoreError> {
         let dir = self.dir.join("pages");
         let needed = self.usage.files();
-        let mut next = needed.last().map_or(0, |last| last + 1);
         for entry in std::fs::read_dir(&dir).map_err(StoreError::io("list", &dir))? {
-            let entry = entry.map_err(StoreError::io("list", &dir))?;
-            let name = entry.file_name();
-            let number = name.to_str().and_then(|name| u64::from_str_radix(name, 16).ok());
-            let Some(number) = number else { continue };
-            next = next.max(number + 1);
-            if !needed.contains(&number) {
-                let path = overlay::path(self.dir, number);
+            let path = entry.map_err(StoreError::io("list", &dir))?.path();
+            let is_needed = |number| needed.contains(&number);
+            if overlay::number(self.dir, &path).is_some_and(|number| !is_needed(number)) {
                 std::fs::remove_file(&path).map_err(StoreError::io("remove", &path))?;
             }
         }
-        for file in needed {
-            let bytes = self.overlays.get(self.dir, file)?.len();
-            self.usage.set_bytes(file, bytes);
+        for file in &needed {
+            let bytes = self.overlays.get(self.dir, *file)?.len();
+            self.usage.set_bytes(*file, bytes);
         }
-        Ok(next)
+        let next = needed.last().map_or(Some(0), |last| last.checked_add(1));
+        next.ok_or_else(|| self.damaged("the number of an overlay file is the last one"))
     }
 
     fn damaged(&self, what: &str) -> StoreError {
