@@ -11,7 +11,7 @@ fn deploys_uses_and_upgrades_the_examples() {
     let port = network.endpoint().rsplit(':').next().unwrap().parse().unwrap();
     let project = Project::new(port);
     project.icp(&["network", "ping"]);
-    project.icp(&["deploy", "--subnet", &network.subnet_id().to_text()]);
+    project.icp(&["deploy"]);
     let counter = format!("(principal \"{}\")", project.canister_id("rust-counter"));
     let ledger = format!("(principal \"{}\")", project.canister_id("motoko-ledger"));
 
@@ -19,6 +19,9 @@ fn deploys_uses_and_upgrades_the_examples() {
     errors(&project);
     upgrades(&project);
     management(&project);
+    absent_canisters(&project);
+    let subnet = network.subnet_id().to_text();
+    project.icp(&["canister", "create", "--detached", "--subnet", &subnet]);
 }
 
 fn calls(project: &Project, ledger: &str, counter: &str) {
@@ -85,6 +88,17 @@ fn management(project: &Project) {
     assert_eq!(project.call("rust-counter", "add", "(1 : nat64)"), "(8 : nat64)");
     project.icp(&["canister", "stop", "motoko-ledger"]);
     project.icp(&["canister", "delete", "motoko-ledger"]);
+}
+
+/// What is not there is "not found", also where the public network has a canister that tools know.
+fn absent_canisters(project: &Project) {
+    const REGISTRY: &str = "rwlgt-iiaaa-aaaaa-aaaaa-cai";
+    for how in [None, Some("--query")] {
+        let mut arguments = vec!["canister", "call", REGISTRY, "get_latest_version", "()"];
+        arguments.extend(how);
+        let said = project.icp_fails(&arguments);
+        assert!(said.contains("IC0301") && said.contains("not found"), "{said}");
+    }
 }
 
 /// Waits until a counting query answers more than it does now.
