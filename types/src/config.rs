@@ -265,8 +265,9 @@ mod tests {
 
     #[test]
     fn ids_of_the_nns_are_not_given_out_in_order() {
-        let first = |range| SubnetConfig { canister_index_range: range, ..config(4) }
-            .first_allotted_index();
+        let first = |range| {
+            SubnetConfig { canister_index_range: range, ..config(4) }.first_allotted_index()
+        };
         assert_eq!(first((0, 10)), 0, "a small subnet, as in tests");
         assert_eq!(first((0, 1 << 26)), 1 << 20);
         assert_eq!(first((1 << 21, 1 << 22)), 1 << 21);
