@@ -115,6 +115,8 @@ mod tests {
     use commonware_codec::{Copying, DecodeExt as _, Encode as _};
 
     use super::*;
+    use crate::conformance::{Format, check};
+    use crate::mutations::for_each_mutant;
 
     fn block(payload: &'static [u8]) -> OrderedBlock {
         OrderedBlock {
@@ -155,6 +157,37 @@ mod tests {
         }
         let huge = OrderedBlock { payload: vec![0; BLOCK_BYTES_MAX + 1].into(), ..block(b"") };
         assert!(OrderedBlock::decode(huge.encode()).is_err());
+    }
+
+    /// Blocks stand in the archive on disk and go from node to node; they have no version.
+    #[test]
+    fn the_format_is_frozen() {
+        let blocks = [OrderedBlock::genesis(b"test"), block(b""), block(b"payload")];
+        let large =
+            OrderedBlock { height: u64::MAX, payload: vec![7; 70_000].into(), ..block(b"") };
+        let blocks = || blocks.iter().chain([&large]);
+        check(&[
+            Format {
+                name: "blocks",
+                encodings: blocks().map(|block| block.encode().to_vec()).collect(),
+                hash: "e8a9b1cb30b35b1964f1246251080a043154e79a2df986cd3f984c9a42a19448",
+            },
+            Format {
+                name: "digests of blocks",
+                encodings: blocks().map(|block| block.digest().0.to_vec()).collect(),
+                hash: "ce6ec1aaf481454f0d55fd3cc77705e2cf0c4ca858987845b2747f3447c7b113",
+            },
+        ]);
+    }
+
+    #[test]
+    fn changed_bytes_are_refused_or_another_block() {
+        let samples = [block(b"payload"), block(&[7; 300])].map(|block| block.encode().to_vec());
+        for_each_mutant(&samples, 20_000, |bytes| {
+            if let Ok(block) = OrderedBlock::decode(Copying(bytes)) {
+                assert_eq!(&block.encode()[..], bytes, "there is one encoding");
+            }
+        });
     }
 
     #[test]

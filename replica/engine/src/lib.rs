@@ -30,6 +30,9 @@ mod application;
 mod block;
 mod bridge;
 mod config;
+#[cfg(test)]
+#[path = "../../../types/conformance.rs"]
+mod conformance;
 pub mod dkg;
 mod driver;
 mod erased;
@@ -37,6 +40,9 @@ mod history;
 mod identity;
 mod inbox;
 pub mod instant;
+#[cfg(test)]
+#[path = "../../../fuzz/mutations.rs"]
+mod mutations;
 pub mod simulated;
 pub mod tokio;
 mod tuning;
@@ -47,8 +53,8 @@ pub use application::{
     Proposal, ProposalContext, TICK_MS, Verdict,
 };
 pub use config::{
-    ConfigError, EngineConfig, HISTORY_BLOCKS_DEFAULT, HISTORY_BYTES_MAX, IDLE_INTERVAL_MS_MAX, Member,
-    NodeSecret,
+    ConfigError, EngineConfig, HISTORY_BLOCKS_DEFAULT, HISTORY_BYTES_MAX, IDLE_INTERVAL_MS_MAX,
+    Member, NodeSecret,
 };
 pub use erased::{EVENTS_QUEUED_MAX, ErasedApplication, InjectError, Injector, erase};
 pub use identity::public_key;
