@@ -358,7 +358,7 @@ impl Executor {
             }
             Method::CanisterMetadata => info::metadata(round, call),
             Method::SubnetInfo => info::subnet(round, call),
-            Method::RawRand => Err(not_for_users(&call.name)),
+            Method::RawRand => Err(errors::only_canisters(&call.name)),
             Method::FetchCanisterLogs => {
                 let reply = logs::fetch(round.state, &call.caller, &call.payload)?;
                 Ok(Done::Reply(reply))
@@ -400,27 +400,34 @@ pub(crate) fn check_ingress(
     call: &ManagementCall,
 ) -> Result<(), UserError> {
     if !method.takes_ingress() {
-        return Err(not_for_users(&call.name));
+        return Err(errors::only_canisters(&call.name));
     }
     if method.is_query_only() {
         return Err(query_only(&call.name));
     }
     match method {
         Method::CreateCanister if subnet.is_admin(&call.caller) => return Ok(()),
-        Method::CreateCanister => return Err(not_for_users(&call.name)),
-        Method::ProvisionalCreateCanister => return check_provisional(subnet),
+        Method::CreateCanister => return Err(errors::only_canisters(&call.name)),
+        Method::ProvisionalCreateCanister => return check_provisional(subnet, call),
         _ => {}
     }
     let canister = target(state, method, &call.payload)?;
-    match method {
-        Method::ProvisionalTopUpCanister => check_provisional(subnet),
+    let checked = match method {
+        Method::ProvisionalTopUpCanister => check_provisional(subnet, call),
         Method::StartCanister
         | Method::StopCanister
         | Method::DeleteCanister
         | Method::UninstallCode => check_controller_or_admin(subnet, canister, &call.caller),
         Method::CanisterStatus => info::check_status_visible(subnet, canister, &call.caller),
         _ => check_controller(canister, &call.caller),
-    }
+    };
+    // The execution of the method says more, but nobody who is refused here pays for that.
+    checked.map_err(|error| match error.code {
+        ErrorCode::CanisterInvalidController => {
+            errors::only_controllers(canister.system.canister_id, &call.name)
+        }
+        _ => error,
+    })
 }
 
 /// The canister that a method is about.
@@ -480,21 +487,11 @@ fn check_controller_or_self(
     }
 }
 
-fn check_provisional(subnet: &Subnet) -> Result<(), UserError> {
+fn check_provisional(subnet: &Subnet, call: &ManagementCall) -> Result<(), UserError> {
     match subnet.is_development() {
         true => Ok(()),
-        false => Err(UserError::new(
-            ErrorCode::CanisterMethodNotFound,
-            "Sender not authorized to use method.",
-        )),
+        false => Err(errors::not_provisional(&call.name, &call.caller)),
     }
-}
-
-fn not_for_users(name: &str) -> UserError {
-    UserError::new(
-        ErrorCode::CanisterContractViolation,
-        format!("{name} cannot be called by a user."),
-    )
 }
 
 fn query_only(name: &str) -> UserError {

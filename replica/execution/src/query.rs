@@ -141,7 +141,7 @@ impl Evaluation<'_> {
     fn try_ask(&mut self, ask: Ask) -> Result<Answer, Failure> {
         let id = ask.canister;
         let canister = self.state.canister_arc(&id).ok_or_else(|| not_found(&id))?;
-        check_running(&canister)?;
+        check_running(&canister).map_err(|error| for_query(&canister, error))?;
         check_can_pay(&self.subnet, &canister, types::Cycles::ZERO, &ask.caller)?;
         let (context, export) = entry(&canister, &ask.method)?;
         let mut frame = Frame {
@@ -298,6 +298,20 @@ impl Frame {
             responded: self.answer.is_some(),
             ..MessageInput::new(self.caller, argument)
         }
+    }
+}
+
+/// What users of queries are told of a canister that takes no calls.
+fn for_query(canister: &CanisterState, error: UserError) -> UserError {
+    match error.code {
+        ErrorCode::CanisterStopped => {
+            let id = canister.system.canister_id;
+            let text = format!(
+                "Canister {id} is stopped and therefore does not have a CallContextManager"
+            );
+            UserError::new(error.code, text)
+        }
+        _ => error,
     }
 }
 

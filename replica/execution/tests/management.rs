@@ -90,9 +90,25 @@ fn ids_are_given_out_in_order_and_never_again() {
             ic::ProvisionalCreateCanisterWithCyclesArgs { specified_id, ..Default::default() };
         subnet.manage(MANAGEMENT_CANISTER, "provisional_create_canister_with_cycles", &args)
     };
-    assert_eq!(code(&create_at(&mut subnet, 2).unwrap_err()), "IC0205");
-    create_at(&mut subnet, 77).unwrap();
-    assert_eq!(subnet.create(), CanisterId::from_index(78));
+    let taken = create_at(&mut subnet, 2).unwrap_err();
+    assert_eq!(code(&taken), "IC0538");
+    assert_eq!(
+        taken.message,
+        format!("Canister {} is already installed.", CanisterId::from_index(2))
+    );
+    // A wanted id leaves the order of the others alone, and is passed over when its turn comes.
+    for index in [5, 77, 4] {
+        create_at(&mut subnet, index).unwrap();
+        assert_eq!(code(&create_at(&mut subnet, index).unwrap_err()), "IC0538");
+    }
+    assert_eq!(subnet.create(), CanisterId::from_index(6));
+    let wanted = CanisterId::from_index(77);
+    subnet.manage(wanted, "stop_canister", &record(wanted)).unwrap();
+    subnet.manage(wanted, "delete_canister", &record(wanted)).unwrap();
+    assert_eq!(code(&create_at(&mut subnet, 77).unwrap_err()), "IC0538", "never used again");
+    let last = subnet.state.config.canister_index_range.1;
+    create_at(&mut subnet, last).unwrap();
+    assert_eq!(subnet.create(), CanisterId::from_index(7));
     assert_eq!(code(&create_at(&mut subnet, 1 << 30).unwrap_err()), "IC0405");
 }
 
@@ -110,14 +126,14 @@ fn who_may_create() {
 
     let mut application = Subnet::with(|config| config.subnet_type = SubnetType::Application);
     let error = create(&mut application).unwrap_err();
-    assert_eq!(code(&error), "IC0504");
-    assert_eq!(error.message, "create_canister cannot be called by a user.");
+    assert_eq!(code(&error), "IC0406");
+    assert_eq!(error.message, "Only canisters can call ic00 method create_canister");
 
     let mut production = Subnet::with(|config| config.development = false);
     let args = ic::ProvisionalCreateCanisterWithCyclesArgs::default();
     let method = "provisional_create_canister_with_cycles";
     let error = production.manage(MANAGEMENT_CANISTER, method, &args).unwrap_err();
-    assert_eq!(error.message, "Sender not authorized to use method.");
+    assert!(error.message.ends_with(&format!("is not allowed to call ic00 method {method}")));
 }
 
 #[test]
@@ -264,7 +280,7 @@ fn strangers_can_do_little() {
     }
     for method in ["canister_info", "deposit_cycles", "raw_rand"] {
         let error = subnet.manage(id, method, &record(id)).unwrap_err();
-        assert_eq!(error.message, format!("{method} cannot be called by a user."));
+        assert_eq!(error.message, format!("Only canisters can call ic00 method {method}"));
         let arg = Encode!(&record(id)).unwrap();
         let refused = subnet.validate(admin(), MANAGEMENT_CANISTER, method, &arg);
         assert_eq!(refused, Err(error));

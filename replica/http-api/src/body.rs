@@ -35,55 +35,61 @@ impl BodyReader {
         Self { bytes_max, time_max: limits.body_timeout, budget_kib }
     }
 
+    /// Reads a body. What its head announces is checked and takes no part of the budget: a client
+    /// that announces much and sends nothing shuts out nobody.
     pub(crate) async fn read(&self, headers: &HeaderMap, body: Body) -> Result<ReadBody, Refusal> {
-        let announced = announced_bytes(headers);
-        let kib = announced.unwrap_or(self.bytes_max).min(self.bytes_max).div_ceil(1024).max(1);
+        let read = tokio::time::timeout(self.time_max, self.collect(headers, body)).await;
+        read.map_err(|_| Refusal::BodyTimeout { seconds: self.time_max.as_secs() })?
+    }
+
+    async fn collect(&self, headers: &HeaderMap, body: Body) -> Result<ReadBody, Refusal> {
+        let announced = announced_bytes(headers).unwrap_or(0);
+        let too_large = || Refusal::BodyTooLarge { bytes_max: self.bytes_max };
+        if announced > self.bytes_max.saturating_mul(DISCARD_FACTOR) {
+            return Err(too_large());
+        }
+        let mut budget = self.take(1)?;
+        let mut frames = body.into_data_stream();
+        let mut read = 0usize;
+        let (mut first, mut joined) = (Bytes::new(), BytesMut::new());
+        while let Some(frame) = frames.next().await {
+            let frame = frame.map_err(|_| Refusal::BodyBroken)?;
+            read = read.saturating_add(frame.len());
+            if read > self.bytes_max.saturating_mul(DISCARD_FACTOR) {
+                break;
+            }
+            if read > self.bytes_max {
+                joined = BytesMut::new();
+                continue;
+            }
+            let more = read.div_ceil(1024).saturating_sub(budget.num_permits());
+            budget.merge(self.take(more)?);
+            // Most bodies come in one frame, which then needs no copy.
+            match (first.is_empty(), joined.is_empty()) {
+                (true, true) => first = frame,
+                (_, true) => {
+                    joined.extend_from_slice(&first);
+                    joined.extend_from_slice(&frame);
+                }
+                (_, false) => joined.extend_from_slice(&frame),
+            }
+        }
+        match (read > self.bytes_max, joined.is_empty()) {
+            (true, _) => Err(too_large()),
+            (false, true) => Ok(ReadBody { bytes: first, _budget: budget }),
+            (false, false) => Ok(ReadBody { bytes: joined.freeze(), _budget: budget }),
+        }
+    }
+
+    fn take(&self, kib: usize) -> Result<OwnedSemaphorePermit, Refusal> {
         let kib = u32::try_from(kib).unwrap_or(u32::MAX);
-        let budget = Arc::clone(&self.budget_kib).try_acquire_many_owned(kib);
-        let budget = budget.map_err(|_| Refusal::Overloaded { kind: "body" })?;
-        let reading = collect(body, self.bytes_max, announced.unwrap_or(0));
-        let bytes = tokio::time::timeout(self.time_max, reading)
-            .await
-            .map_err(|_| Refusal::BodyTimeout { seconds: self.time_max.as_secs() })??;
-        Ok(ReadBody { bytes, _budget: budget })
+        let permit = Arc::clone(&self.budget_kib).try_acquire_many_owned(kib);
+        permit.map_err(|_| Refusal::Overloaded { kind: "body" })
     }
 }
 
 fn announced_bytes(headers: &HeaderMap) -> Option<usize> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-async fn collect(body: Body, bytes_max: usize, announced: usize) -> Result<Bytes, Refusal> {
-    let mut frames = body.into_data_stream();
-    let mut read = 0usize;
-    let mut first = Bytes::new();
-    let mut joined = BytesMut::new();
-    while let Some(frame) = frames.next().await {
-        let frame = frame.map_err(|_| Refusal::BodyBroken)?;
-        read = read.saturating_add(frame.len());
-        if read > bytes_max.saturating_mul(DISCARD_FACTOR) {
-            break;
-        }
-        if read > bytes_max {
-            joined = BytesMut::new();
-            continue;
-        }
-        // Most bodies come in one frame, which then needs no copy.
-        match (first.is_empty(), joined.is_empty()) {
-            (true, true) => first = frame,
-            (_, true) => {
-                joined.reserve(announced.min(bytes_max).max(first.len() + frame.len()));
-                joined.extend_from_slice(&first);
-                joined.extend_from_slice(&frame);
-            }
-            (_, false) => joined.extend_from_slice(&frame),
-        }
-    }
-    match (read > bytes_max, joined.is_empty()) {
-        (true, _) => Err(Refusal::BodyTooLarge { bytes_max }),
-        (false, true) => Ok(first),
-        (false, false) => Ok(joined.freeze()),
-    }
 }
 
 #[cfg(test)]
@@ -123,6 +129,36 @@ mod tests {
         assert!(matches!(read().await, Err(Refusal::Overloaded { kind: "body" })));
         drop(one);
         assert!(read().await.is_ok());
+    }
+
+    /// Holding the budget by an announcement would be free for whoever makes it.
+    #[tokio::test]
+    async fn announced_bytes_take_no_budget_before_they_come() {
+        let limits = Limits {
+            body_bytes_in_flight_max: 3 * 1024,
+            body_timeout: Duration::from_secs(600),
+            ..Limits::default()
+        };
+        let reader = BodyReader::new(2048, &limits);
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_LENGTH, axum::http::HeaderValue::from(2048));
+        let never = futures::stream::pending::<Result<Bytes, std::io::Error>>();
+        let mut idle = std::pin::pin!(reader.read(&headers, Body::from_stream(never)));
+        assert!(futures::poll!(idle.as_mut()).is_pending());
+        let whole = reader.read(&headers, Body::from(vec![0; 2048])).await;
+        assert_eq!(whole.expect("there is room for it").bytes.len(), 2048);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_comes_in_parts_pays_for_all_of_them() {
+        let limits = Limits { body_bytes_in_flight_max: 2 * 1024, ..Limits::default() };
+        let reader = BodyReader::new(10_000, &limits);
+        let part = || Ok::<_, std::io::Error>(Bytes::from(vec![0; 1000]));
+        let parts =
+            |count| Body::from_stream(futures::stream::iter((0..count).map(move |_| part())));
+        assert!(reader.read(&HeaderMap::new(), parts(2)).await.is_ok());
+        let refused = reader.read(&HeaderMap::new(), parts(3)).await;
+        assert!(matches!(refused, Err(Refusal::Overloaded { kind: "body" })), "{refused:?}");
     }
 
     #[tokio::test]

@@ -32,11 +32,10 @@ impl Effective {
         let Self::Canister(id) = self else { return Ok(()) };
         let (first, last) = config.canister_index_range;
         let inside = id.index().is_some_and(|index| (first..=last).contains(&index));
-        if inside {
-            return Ok(());
+        match inside {
+            true => Ok(()),
+            false => Err(Refusal::CanisterOutOfRange { id: id.0 }),
         }
-        let (first, last) = (CanisterId::from_index(first), CanisterId::from_index(last));
-        Err(Refusal::CanisterOutOfRange { id: id.0, first, last })
     }
 }
 

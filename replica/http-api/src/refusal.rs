@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use replica_ingress::{AdmissionError, EffectiveIdError};
-use types::{CanisterId, Principal, SubnetId};
+use types::{Principal, SubnetId};
 
 use crate::SubmitError;
 use crate::endpoints::PathError;
@@ -14,14 +14,11 @@ pub enum Refusal {
     #[error("{0:?} in the URL is not the textual form of a principal")]
     UrlId(String),
     /// The effective canister id is not of this subnet.
-    #[error("canister {id} is not in the range of this subnet, {first} to {last}")]
+    // Tools look for this text, as the public network's gateways give it.
+    #[error("Canister {id} does not belong to any subnet.")]
     CanisterOutOfRange {
         /// The effective canister id.
         id: Principal,
-        /// The first id of the range.
-        first: CanisterId,
-        /// The last id of the range.
-        last: CanisterId,
     },
     /// The effective subnet id is not that of this subnet.
     #[error("subnet {asked} in the URL is not this one, {own}")]
@@ -99,6 +96,7 @@ impl Refusal {
 
 fn admission_status(error: &AdmissionError) -> StatusCode {
     match error {
+        AdmissionError::Decode(error) if error.is_of_delegations() => StatusCode::FORBIDDEN,
         AdmissionError::Decode(_) => StatusCode::BAD_REQUEST,
         AdmissionError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         error if error.is_expiry() => StatusCode::BAD_REQUEST,

@@ -323,10 +323,16 @@ async fn creation_is_routed_by_any_id_or_by_the_subnet() {
             let answer = post(&router, path, create(method)).await;
             assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
         }
-        let answer = post(&router, path, create("raw_rand")).await;
+        let answer = post(&router, path, create("stop_canister")).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{}", answer.text());
     }
     assert_eq!(chain.submitted_count(), 6);
+    let [canister, management, subnet] = &anywhere;
+    assert_eq!(post(&router, canister, create("raw_rand")).await.status, StatusCode::OK);
+    for path in [management, subnet] {
+        let answer = post(&router, path, create("raw_rand")).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{}", answer.text());
+    }
 }
 
 #[tokio::test]

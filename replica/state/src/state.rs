@@ -54,6 +54,10 @@ pub struct ReplicatedState {
     pub config: Arc<SubnetConfig>,
     /// The index of the next canister id to allot.
     pub next_canister_index: u64,
+    /// Indices that were asked for by name (`specified_id`): from `next_canister_index` on, and below
+    /// the first one that is given out in order. They stay here when their canister is deleted, until
+    /// the next index has passed them.
+    pub specified_indices: OrdSet<u64>,
     /// Calls to the management canister.
     pub subnet_queues: CanisterQueues,
     /// What became of users' calls.
@@ -95,7 +99,8 @@ impl ReplicatedState {
             time: config.genesis_time,
             subnet_id,
             chain_key_der,
-            next_canister_index: config.canister_index_range.0,
+            next_canister_index: config.first_allotted_index(),
+            specified_indices: OrdSet::new(),
             config,
             subnet_queues: CanisterQueues::default(),
             ingress_history: IngressHistory::default(),

@@ -9,8 +9,7 @@ use super::types::{
     ProvisionalTopUpCanisterArgs, decode,
 };
 use super::{
-    Done, ManagementCall, check_provisional, errors, find_mut, not_for_users, nothing, now, reply,
-    settings,
+    Done, ManagementCall, check_provisional, errors, find_mut, nothing, now, reply, settings,
 };
 use crate::capacity::Occupied;
 use crate::round::Round;
@@ -29,13 +28,14 @@ pub(super) fn create(round: &mut Round<'_>, call: &mut ManagementCall) -> Result
     };
     let is_user = matches!(call.origin, replica_state::CallOrigin::Ingress { .. });
     if is_user && !round.subnet.is_admin(&call.caller) {
-        return Err(not_for_users(&call.name));
+        return Err(errors::only_canisters(&call.name));
     }
     let Some(balance) = call.cycles.checked_minus(fee) else {
         return Err(errors::creation_needs_cycles(call.cycles, fee));
     };
     let id = next_id(round)?;
     let created = add(round, call, id, args.settings, args.sender_canister_version, balance)?;
+    take_id(round, id, false);
     call.cycles = Cycles::ZERO;
     round.state.totals.consumed_cycles = round.state.totals.consumed_cycles.plus(fee);
     Ok(created)
@@ -46,15 +46,18 @@ pub(super) fn provisional_create(
     round: &mut Round<'_>,
     call: &mut ManagementCall,
 ) -> Result<Done, UserError> {
-    check_provisional(&round.subnet)?;
+    check_provisional(&round.subnet, call)?;
     let args = decode_or_default::<ProvisionalCreateCanisterArgs>(&call.payload)?;
     call.check_version(round, args.sender_canister_version)?;
-    let balance = args.amount.as_ref().map_or(Ok(PROVISIONAL_CYCLES), amount)?;
+    let balance = args.amount.as_ref().map_or(PROVISIONAL_CYCLES, amount);
+    let is_specified = args.specified_id.is_some();
     let id = match args.specified_id {
         None => next_id(round)?,
         Some(wanted) => specified_id(round, wanted)?,
     };
-    add(round, call, id, args.settings, args.sender_canister_version, balance)
+    let created = add(round, call, id, args.settings, args.sender_canister_version, balance)?;
+    take_id(round, id, is_specified);
+    Ok(created)
 }
 
 /// `provisional_top_up_canister`: the same for a canister that exists.
@@ -62,9 +65,9 @@ pub(super) fn provisional_top_up(
     round: &mut Round<'_>,
     call: &mut ManagementCall,
 ) -> Result<Done, UserError> {
-    check_provisional(&round.subnet)?;
+    check_provisional(&round.subnet, call)?;
     let args: ProvisionalTopUpCanisterArgs = decode(&call.payload)?;
-    let more = amount(&args.amount)?;
+    let more = amount(&args.amount);
     let canister = find_mut(round, args.canister_id)?;
     canister.system.balance = canister.system.balance.plus(more);
     nothing()
@@ -90,12 +93,9 @@ where
     }
 }
 
-/// An amount of cycles from an argument.
-fn amount(nat: &Nat) -> Result<Cycles, UserError> {
-    u128::try_from(nat.0.clone()).map(Cycles).map_err(|_| {
-        let text = format!("The amount {nat} does not fit into 128 bits.");
-        UserError::new(ErrorCode::InvalidManagementPayload, text)
-    })
+/// An amount of cycles from nowhere; what no balance can hold is cut.
+fn amount(nat: &Nat) -> Cycles {
+    Cycles(u128::try_from(&nat.0).unwrap_or(u128::MAX))
 }
 
 /// The next id of the subnet's range; ids are given out in order and never twice.
@@ -107,8 +107,22 @@ fn next_id(round: &Round<'_>) -> Result<CanisterId, UserError> {
     }
 }
 
-/// A wanted id must lie in the subnet's range, and not below the ids that were given out: those
-/// may belong to deleted canisters, whose ids are never used again.
+/// Notes that an id was given out; afterwards the next index is free again.
+fn take_id(round: &mut Round<'_>, id: CanisterId, is_specified: bool) {
+    let index = id.index().expect("ids are made from indices");
+    let state = &mut round.state;
+    if is_specified {
+        state.specified_indices.insert(index);
+    } else {
+        state.next_canister_index = index.saturating_add(1);
+    }
+    while state.specified_indices.remove(&state.next_canister_index).is_some() {
+        state.next_canister_index = state.next_canister_index.saturating_add(1);
+    }
+}
+
+/// A wanted id must lie in the subnet's range, and must never have been given out: it may belong to
+/// a deleted canister, whose id is never used again.
 fn specified_id(round: &Round<'_>, wanted: PrincipalId) -> Result<CanisterId, UserError> {
     let id = CanisterId(wanted);
     let (first, last) = round.subnet.config.canister_index_range;
@@ -122,13 +136,12 @@ fn specified_id(round: &Round<'_>, wanted: PrincipalId) -> Result<CanisterId, Us
             ),
         )
     })?;
-    if index < round.state.next_canister_index {
-        return Err(UserError::new(
-            ErrorCode::CanisterIdAlreadyExists,
-            format!("Unsuccessful canister creation: canister id {id} already exists."),
-        ));
+    let state = &round.state;
+    let in_order = round.subnet.config.first_allotted_index()..state.next_canister_index;
+    match in_order.contains(&index) || state.specified_indices.contains(&index) {
+        true => Err(errors::already_installed(id)),
+        false => Ok(id),
     }
-    Ok(id)
 }
 
 fn add(
@@ -163,7 +176,5 @@ fn add(
     round.room.check(Occupied::default(), Occupied::by(&canister))?;
     round.state.put_canister(canister);
     round.resized(Occupied::default(), &id);
-    let index = id.index().expect("ids are made from indices");
-    round.state.next_canister_index = index + 1;
     reply(&CanisterIdRecord { canister_id: id.0 })
 }

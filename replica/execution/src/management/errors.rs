@@ -29,6 +29,38 @@ pub(super) fn invalid_controller(canister: &CanisterState, caller: &PrincipalId)
     )
 }
 
+/// A method that the specification gives to canisters, called by a user.
+pub(super) fn only_canisters(method: &str) -> UserError {
+    UserError::new(
+        ErrorCode::CanisterRejectedMessage,
+        format!("Only canisters can call ic00 method {method}"),
+    )
+}
+
+/// A method that development subnets have, on another one.
+pub(super) fn not_provisional(method: &str, caller: &PrincipalId) -> UserError {
+    UserError::new(
+        ErrorCode::CanisterRejectedMessage,
+        format!("Caller {caller} is not allowed to call ic00 method {method}"),
+    )
+}
+
+/// A method that needs a controller, refused before it enters a block.
+pub(super) fn only_controllers(id: CanisterId, method: &str) -> UserError {
+    UserError::new(
+        ErrorCode::CanisterInvalidController,
+        format!("Only controllers of canister {id} can call ic00 method {method}"),
+    )
+}
+
+/// The creation of a canister whose id is, or was, that of another one.
+pub(super) fn already_installed(id: CanisterId) -> UserError {
+    UserError::new(
+        ErrorCode::CanisterAlreadyInstalled,
+        format!("Canister {id} is already installed."),
+    )
+}
+
 pub(super) fn not_empty(id: CanisterId) -> UserError {
     advised(
         ErrorCode::CanisterNonEmpty,

@@ -19,9 +19,8 @@ pub(super) fn start(round: &mut Round<'_>, call: &mut ManagementCall) -> Result<
     check_controller_or_admin(&round.subnet, find(round.state, args.canister_id)?, &call.caller)?;
     let canister = find_mut(round, args.canister_id)?;
     let before = std::mem::replace(&mut canister.system.status, CanisterStatus::Running);
-    if before != CanisterStatus::Running {
-        canister.system.bump_version();
-    }
+    // Also of a canister that runs already: each successful call counts.
+    canister.system.bump_version();
     if let CanisterStatus::Stopping { requests } = before {
         let text = format!("Canister {}'s stop request was cancelled.", args.canister_id);
         let error = UserError::new(ErrorCode::CanisterStoppingCancelled, text);

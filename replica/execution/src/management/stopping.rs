@@ -21,6 +21,7 @@ pub(super) fn stop(round: &mut Round<'_>, call: &mut ManagementCall) -> Result<D
     match &mut canister.system.status {
         CanisterStatus::Stopped => {
             call.cycles = request.cycles;
+            canister.system.bump_version();
             return nothing();
         }
         CanisterStatus::Stopping { requests } => requests.push(request),

@@ -50,6 +50,17 @@ pub enum DecodeError {
     },
 }
 
+const DELEGATIONS: &str = "delegations in sender_delegation";
+const TARGETS: &str = "targets of a delegation";
+
+impl DecodeError {
+    /// Whether there are more delegations or targets than the specification allows: the request is
+    /// well formed and authenticates nobody.
+    pub fn is_of_delegations(&self) -> bool {
+        matches!(self, Self::TooMany { what: DELEGATIONS | TARGETS, .. })
+    }
+}
+
 /// Contents are made of the fields that were found.
 pub trait FromFields: Sized {
     #[doc(hidden)]
@@ -172,7 +183,7 @@ impl<'b> Reader<'b> {
     }
 
     fn delegations(&mut self) -> Result<Vec<SignedDelegation>, DecodeError> {
-        self.list("delegations in sender_delegation", DELEGATION_COUNT_MAX, Self::signed_delegation)
+        self.list(DELEGATIONS, DELEGATION_COUNT_MAX, Self::signed_delegation)
     }
 
     fn signed_delegation(&mut self) -> Result<SignedDelegation, DecodeError> {
@@ -216,7 +227,7 @@ impl<'b> Reader<'b> {
     }
 
     fn targets(&mut self) -> Result<Vec<CanisterId>, DecodeError> {
-        self.list("targets of a delegation", TARGET_COUNT_MAX, |reader| {
+        self.list(TARGETS, TARGET_COUNT_MAX, |reader| {
             reader.principal("a target of a delegation").map(CanisterId)
         })
     }

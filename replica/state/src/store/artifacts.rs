@@ -73,8 +73,8 @@ impl Store {
         self.database.write(batch, Durability::Buffered)
     }
 
-    /// Keeps a single value under a name, synced: the genesis transcript, what must never be
-    /// signed twice.
+    /// Keeps a single value under a name, synced: the public part of the chain key. What must never
+    /// be signed twice is the vote, and votes are in the engine's journal.
     pub fn put_value(&self, name: &str, value: Vec<u8>) -> Result<(), StoreError> {
         self.database.put(Column::Values, name.as_bytes(), value, Durability::Synced)
     }

@@ -8,7 +8,7 @@ use crate::execution_state::{GlobalValue, ModuleInfo};
 use crate::queues::CanisterQueues;
 use crate::state::{RawRandRequest, ReplicatedState, Totals};
 use bytes::Bytes;
-use imbl::Vector;
+use imbl::{OrdSet, Vector};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -68,6 +68,7 @@ pub(super) struct SubnetRecord {
     pub chain_key_der: Bytes,
     pub config: Arc<SubnetConfig>,
     pub next_canister_index: u64,
+    pub specified_indices: OrdSet<u64>,
     pub subnet_queues: CanisterQueues,
     pub randomness: Randomness,
     pub raw_rand_requests: Vector<RawRandRequest>,
@@ -86,6 +87,7 @@ impl SubnetRecord {
             chain_key_der: state.chain_key_der.clone(),
             config: Arc::clone(&state.config),
             next_canister_index: state.next_canister_index,
+            specified_indices: state.specified_indices.clone(),
             subnet_queues: state.subnet_queues.clone(),
             randomness: state.randomness,
             raw_rand_requests: state.raw_rand_requests.clone(),
@@ -100,6 +102,7 @@ impl SubnetRecord {
             ReplicatedState::genesis(self.config, self.subnet_id, self.chain_key_der, self.height);
         state.time = self.time;
         state.next_canister_index = self.next_canister_index;
+        state.specified_indices = self.specified_indices;
         state.subnet_queues = self.subnet_queues;
         state.randomness = self.randomness;
         state.raw_rand_requests = self.raw_rand_requests;
