@@ -106,7 +106,8 @@ pub enum AdmissionError {
     Delegation(#[from] DelegationError),
     /// Too much work.
     #[error(
-        "the signatures of the request cost {0} units to check, above {INGRESS_SIGNATURE_COST_MAX}; use fewer delegations by RSA or canister keys"
+        "the signatures of the request cost {0} units to check, above \
+         {INGRESS_SIGNATURE_COST_MAX}; use fewer delegations by RSA or canister keys"
     )]
     TooCostly(u64),
     /// The request is not signed by the sender's key or the last delegate.

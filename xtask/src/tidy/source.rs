@@ -63,7 +63,7 @@ impl Source {
     pub fn is_test(&self) -> bool {
         let name = self.path.rsplit('/').next().unwrap_or_default();
         let folders = self.path.split('/').rev().skip(1);
-        name == "tests.rs"
+        matches!(name, "tests.rs" | "conformance.rs" | "damage.rs")
             || name.ends_with("_tests.rs")
             || folders
                 .into_iter()
