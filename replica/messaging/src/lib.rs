@@ -17,5 +17,5 @@ mod snapshots;
 mod tests;
 
 pub use induction::Inducted;
-pub use machine::{MachineError, Processed, StateMachine};
+pub use machine::{MachineError, PendingCheckpoint, Processed, StateMachine};
 pub use snapshots::SNAPSHOTS_MAX;

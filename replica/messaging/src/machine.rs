@@ -6,7 +6,7 @@ use bytes::Bytes;
 use replica_crypto::chain_key::{PublicKey, PublicKeyError};
 use replica_execution::{Executor, LocalFailure, RoundCounters, RoundInput};
 use replica_state::{
-    CertifiedSnapshot, CheckpointSize, ReplicatedState, StateTree, Store, StoreError,
+    CertifiedSnapshot, Checkpoint, CheckpointSize, ReplicatedState, StateTree, Store, StoreError,
 };
 use std::sync::Arc;
 use types::{Batch, Height, MessageId, PrincipalId, StateRoot, SubnetConfig, SubnetId, Time};
@@ -75,6 +75,27 @@ pub struct Processed {
     pub counters: RoundCounters,
     /// Whether [`StateMachine::checkpoint`] is to be called before the next batch.
     pub checkpoint_due: bool,
+}
+
+/// A checkpoint that is still to be written, on any thread.
+#[derive(Clone)]
+pub struct PendingCheckpoint {
+    store: Arc<Store>,
+    state: Arc<ReplicatedState>,
+    root: StateRoot,
+}
+
+impl PendingCheckpoint {
+    /// Its height.
+    pub fn height(&self) -> Height {
+        self.state.height
+    }
+
+    /// Writes it; returns when it is on disk. One after the other, in order of their heights: the
+    /// result is to reach [`StateMachine::finish_checkpoint`] before the next one begins.
+    pub fn write(&self) -> Result<Checkpoint, MachineError> {
+        Ok(self.store.checkpoint(&self.state, self.root)?)
+    }
 }
 
 /// The machine of one subnet on one node. It belongs to the thread that executes.
@@ -179,16 +200,30 @@ impl StateMachine {
     /// from [`StateMachine::process`], so that the root can be sent for certification before. Does
     /// nothing if the state has been written already.
     pub fn checkpoint(&mut self) -> Result<Option<CheckpointSize>, MachineError> {
-        if self.height() == self.checkpointed {
-            return Ok(None);
-        }
-        let mut state = ReplicatedState::clone(self.state());
-        let checkpoint = self.store.checkpoint(&state, self.tree.root())?;
-        let size = checkpoint.size;
-        checkpoint.move_pages(&mut state);
-        self.tree = self.tree.next(Arc::new(state));
-        self.checkpointed = self.height();
+        let Some(pending) = self.begin_checkpoint() else { return Ok(None) };
+        let written = pending.write()?;
+        let size = written.size;
+        self.finish_checkpoint(written);
         Ok(Some(size))
+    }
+
+    /// What a checkpoint of the state after the last batch writes: a frozen copy, made in O(1), so
+    /// that batches can go on while it is written. `None` if the state has been written already.
+    pub fn begin_checkpoint(&self) -> Option<PendingCheckpoint> {
+        if self.height() == self.checkpointed {
+            return None;
+        }
+        let (store, state) = (Arc::clone(&self.store), Arc::clone(self.state()));
+        Some(PendingCheckpoint { store, state, root: self.tree.root() })
+    }
+
+    /// Takes note of a checkpoint that is on disk: pages that did not change since are read from
+    /// there from now on. No root changes by it.
+    pub fn finish_checkpoint(&mut self, written: Checkpoint) {
+        self.checkpointed = written.height;
+        let mut state = ReplicatedState::clone(self.state());
+        written.move_pages(&mut state);
+        self.tree = self.tree.next(Arc::new(state));
     }
 
     /// The state of a height that is not certified yet; `None` if it was certified or dropped, or

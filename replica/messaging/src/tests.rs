@@ -13,7 +13,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use types::{
     Batch, CanisterId, Fees, Height, Limits, MANAGEMENT_CANISTER, Member, MessageId, NodeId,
-    Randomness, ReplicaVersion, SubnetConfig, SubnetType, Time,
+    Randomness, ReplicaVersion, StateRoot, SubnetConfig, SubnetType, Time,
 };
 
 const GENESIS_HEIGHT: Height = Height(7);
@@ -331,6 +331,80 @@ fn a_restarted_machine_has_the_same_roots() {
     }
     assert_eq!(restarts, 2);
     assert_eq!(other.machine.state().totals, steady.machine.state().totals);
+}
+
+/// Batches that increment the counter once each, with the roots that they lead to.
+fn counted_batches(node: &mut Node, counter: CanisterId, rounds: u8) -> Vec<(Batch, StateRoot)> {
+    let next = |nonce| {
+        let batch = node.batch(&[call(counter, "inc", vec![], 4 + u64::from(nonce), nonce).0]);
+        let root = node.machine.process(&batch).unwrap().root;
+        (batch, root)
+    };
+    (0..rounds).map(next).collect()
+}
+
+/// Executes what is left of the batches and checks each root.
+fn follow(node: &mut Node, batches: &[(Batch, StateRoot)], until: Height) {
+    let next = |batch: &Batch| batch.height == node.machine.height().next();
+    let at = batches.iter().position(|(batch, _)| next(batch)).expect("no batch is missing");
+    for (batch, root) in batches[at..].iter().take_while(|(batch, _)| batch.height <= until) {
+        assert_eq!(node.machine.process(batch).unwrap().root, *root, "height {}", batch.height);
+    }
+}
+
+/// Batches go on while a checkpoint is written on another thread; what they change is not in it,
+/// and it changes nothing of what they come to.
+#[test]
+fn batches_go_on_while_a_checkpoint_is_written() {
+    let (mut steady, counter) = with_counter();
+    let (mut other, _) = with_counter();
+    let batches = counted_batches(&mut steady, counter, 12);
+    follow(&mut other, &batches, Height(12));
+    let before = other.machine.checkpointed_height();
+    let pending = other.machine.begin_checkpoint().unwrap();
+    let written = std::thread::scope(|scope| {
+        let writing = scope.spawn(|| pending.write().unwrap());
+        follow(&mut other, &batches, Height(15));
+        writing.join().unwrap()
+    });
+    assert_eq!(other.machine.checkpointed_height(), before);
+    let root = other.machine.root();
+    other.machine.finish_checkpoint(written);
+    // It holds the store, which a restart opens again.
+    drop(pending);
+    assert_eq!((other.machine.checkpointed_height(), other.machine.root()), (Height(12), root));
+    follow(&mut other, &batches, Height(17));
+    // The next one writes what changed since, the batches during the writing included.
+    assert!(other.machine.checkpoint().unwrap().is_some());
+    other = other.restart();
+    assert_eq!(other.machine.height(), Height(17));
+    follow(&mut other, &batches, Height(100));
+    assert_eq!(other.machine.root(), steady.machine.root());
+}
+
+/// Killed before the writing, or between the writing and the note of it.
+#[test]
+fn a_kill_during_a_checkpoint_loses_nothing() {
+    for is_written in [false, true] {
+        let (mut steady, counter) = with_counter();
+        let (mut other, _) = with_counter();
+        let batches = counted_batches(&mut steady, counter, 9);
+        other.machine.checkpoint().unwrap();
+        follow(&mut other, &batches, Height(12));
+        let before = other.machine.checkpointed_height();
+        let pending = other.machine.begin_checkpoint().unwrap();
+        follow(&mut other, &batches, Height(14));
+        if is_written {
+            pending.write().unwrap();
+        }
+        drop(pending);
+        other = other.restart();
+        let expected = if is_written { Height(12) } else { before };
+        assert_eq!(other.machine.height(), expected);
+        follow(&mut other, &batches, Height(100));
+        assert_eq!(other.machine.height(), steady.machine.height());
+        assert_eq!(other.machine.root(), steady.machine.root());
+    }
 }
 
 #[test]

@@ -2,9 +2,12 @@
 //!
 //! ```text
 //!  Node --Job--> thread "execution": StateMachine --Executed--> injector --> Node
-//!                      | at a checkpoint height, after the root has been sent
-//!                      v
-//!                    Store --------------------Durable--> injector --> Node
+//!                      | at a checkpoint height, after the root has been sent:
+//!                      v a frozen copy of the state; batches go on
+//!                thread "checkpoint": Store -------Durable--> injector --> Node
+//!
+//! At most one checkpoint is under way: when the next one is due before it is on disk, execution
+//! waits. A checkpoint that cannot be written ends the node.
 //! ```
 
 use std::sync::Arc;
@@ -16,8 +19,8 @@ use std::time::Instant;
 use bytes::Bytes;
 use replica_consensus::{Certification, StoredKey};
 use replica_engine::{HISTORY_BLOCKS_DEFAULT, Injector};
-use replica_messaging::{MachineError, StateMachine};
-use replica_state::{CertifiedSnapshot, StateTree, Store};
+use replica_messaging::{MachineError, PendingCheckpoint, StateMachine};
+use replica_state::{CertifiedSnapshot, Checkpoint, StateTree, Store};
 use types::{Batch, Height, SubnetConfig};
 
 use crate::disk::chain;
@@ -82,16 +85,25 @@ impl Execution {
         Ok(Outcome { executed, checkpoint_due: processed.checkpoint_due })
     }
 
-    /// Writes a checkpoint of the newest state, and forgets what members that were away cannot
-    /// need any more. Gives its height if there was something to write.
+    /// What a checkpoint of the newest state writes, if there is something to write.
+    fn begin_checkpoint(&self) -> Option<Writing> {
+        let pending = self.machine.as_ref()?.begin_checkpoint()?;
+        Some(Writing { pending, store: Arc::clone(&self.store) })
+    }
+
+    /// Takes note of a checkpoint that is on disk.
+    fn finish_checkpoint(&mut self, written: Checkpoint) {
+        if let Some(machine) = &mut self.machine {
+            machine.finish_checkpoint(written);
+        }
+    }
+
+    /// Writes a checkpoint of the newest state. Gives its height if there was something to write.
     fn checkpoint(&mut self) -> Result<Option<Height>, MachineError> {
-        let Some(machine) = &mut self.machine else { return Ok(None) };
-        let Some(size) = machine.checkpoint()? else { return Ok(None) };
-        let height = machine.height();
-        let needed = Height(height.0.saturating_sub(HISTORY_BLOCKS_DEFAULT));
-        self.store.prune_artifacts_below(needed)?;
-        let bytes = size.overlay_bytes + size.database_bytes;
-        log::info!(height = height.0, canisters = size.canisters, bytes; "a checkpoint is on disk");
+        let Some(writing) = self.begin_checkpoint() else { return Ok(None) };
+        let written = writing.run()?;
+        let height = written.height;
+        self.finish_checkpoint(written);
         Ok(Some(height))
     }
 
@@ -101,6 +113,26 @@ impl Execution {
             let signature = Bytes::copy_from_slice(&certification.signature.0);
             drop(machine.certify(certification.height, signature));
         }
+    }
+}
+
+/// A checkpoint to be written.
+#[derive(Clone)]
+struct Writing {
+    pending: PendingCheckpoint,
+    store: Arc<Store>,
+}
+
+impl Writing {
+    /// Writes it, and forgets what members that were away cannot need any more.
+    fn run(&self) -> Result<Checkpoint, MachineError> {
+        let written = self.pending.write()?;
+        let (height, size) = (written.height, written.size);
+        let needed = Height(height.0.saturating_sub(HISTORY_BLOCKS_DEFAULT));
+        self.store.prune_artifacts_below(needed)?;
+        let bytes = size.overlay_bytes + size.database_bytes;
+        log::info!(height = height.0, canisters = size.canisters, bytes; "a checkpoint is on disk");
+        Ok(written)
     }
 }
 
@@ -232,7 +264,8 @@ impl ExecutionThread {
         metrics: Metrics,
     ) -> std::io::Result<Self> {
         let stopping = Arc::new(AtomicBool::new(false));
-        let worker = Worker { execution, injector, metrics, stopping: Arc::clone(&stopping) };
+        let stop = Arc::clone(&stopping);
+        let worker = Worker { execution, injector, metrics, stopping: stop, writer: None };
         let thread = std::thread::Builder::new().name("execution".into()).spawn(move || {
             let report = worker.injector.clone();
             guarded(|| worker.run(&jobs.0), |reason| inject(&report, NodeEvent::Failed(reason)))
@@ -261,6 +294,8 @@ struct Worker {
     injector: Injector<NodeEvent>,
     metrics: Metrics,
     stopping: Arc<AtomicBool>,
+    /// The thread that writes a checkpoint, until its result is noted.
+    writer: Option<JoinHandle<Result<Checkpoint, MachineError>>>,
 }
 
 impl Worker {
@@ -270,8 +305,12 @@ impl Worker {
             if self.stopping.load(Ordering::Relaxed) {
                 break;
             }
+            if self.writer.as_ref().is_some_and(JoinHandle::is_finished) {
+                self.finish_checkpoint()?;
+            }
             self.work(job)?;
         }
+        self.finish_checkpoint()?;
         self.execution.checkpoint().map(drop)
     }
 
@@ -289,24 +328,59 @@ impl Worker {
                 self.metrics.execution_seconds.observe(begun.elapsed().as_secs_f64());
                 self.inject(NodeEvent::Executed(executed));
                 if checkpoint_due {
-                    self.checkpoint()?;
+                    self.begin_checkpoint()?;
                 }
             }
         }
         Ok(())
     }
 
-    fn checkpoint(&mut self) -> Result<(), MachineError> {
-        let begun = Instant::now();
-        let height = self.execution.checkpoint()?;
-        self.metrics.checkpoint_seconds.observe(begun.elapsed().as_secs_f64());
-        height.into_iter().for_each(|height| self.inject(NodeEvent::Durable(height)));
+    /// Has a checkpoint written by a thread of its own, when the one before it is done.
+    fn begin_checkpoint(&mut self) -> Result<(), MachineError> {
+        self.finish_checkpoint()?;
+        let Some(writing) = self.execution.begin_checkpoint() else { return Ok(()) };
+        let (injector, metrics) = (self.injector.clone(), self.metrics.clone());
+        let on_thread = writing.clone();
+        let write = move || write_checkpoint(&on_thread, &injector, &metrics);
+        match std::thread::Builder::new().name("checkpoint".into()).spawn(write) {
+            Ok(writer) => self.writer = Some(writer),
+            Err(error) => {
+                log::warn!(error:% = error; "no thread for a checkpoint: execution waits for it");
+                let written = write_checkpoint(&writing, &self.injector, &self.metrics)?;
+                self.execution.finish_checkpoint(written);
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the checkpoint that is under way, if there is one, and takes note of it.
+    fn finish_checkpoint(&mut self) -> Result<(), MachineError> {
+        let Some(writer) = self.writer.take() else { return Ok(()) };
+        match writer.join() {
+            Ok(written) => self.execution.finish_checkpoint(written?),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
         Ok(())
     }
 
     fn inject(&self, event: NodeEvent) {
         inject(&self.injector, event);
     }
+}
+
+/// Says that a height is durable only when it is on disk; a failure ends the node at once, not only
+/// when execution comes to look.
+fn write_checkpoint(
+    writing: &Writing,
+    injector: &Injector<NodeEvent>,
+    metrics: &Metrics,
+) -> Result<Checkpoint, MachineError> {
+    let begun = Instant::now();
+    let written =
+        writing.run().inspect_err(|error| inject(injector, NodeEvent::Failed(chain(error))))?;
+    metrics.checkpoint_seconds.observe(begun.elapsed().as_secs_f64());
+    inject(injector, NodeEvent::Durable(written.height));
+    Ok(written)
 }
 
 /// An engine that has stopped needs no results.
