@@ -7,6 +7,7 @@ use std::time::Duration;
 use prometheus_client::registry::Registry;
 use replica_engine::{EngineConfig, HISTORY_BLOCKS_DEFAULT, tokio as engine};
 use replica_execution::Executor;
+use replica_execution::sandbox::THREAD_STACK_BYTES;
 use replica_http_api::{Api, CertifiedStates, Clock as _, Limits, SystemClock};
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -91,6 +92,8 @@ pub fn run(
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(HTTP_THREADS)
         .thread_name("http")
+        // Queries run on these threads: with less stack each would be handed to another thread.
+        .thread_stack_size(THREAD_STACK_BYTES)
         .enable_all()
         .build()
         .map_err(NodeError::Thread)?;
