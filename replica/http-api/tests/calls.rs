@@ -290,7 +290,8 @@ async fn ids_in_the_url() {
     for outside in [CanisterId::from_index(1 << 40), CanisterId(Principal::anonymous())] {
         let sender = Principal::anonymous();
         let content = message("call", &sender, &outside, "echo", b"", SOON);
-        check_refused(outside, &Key::Anonymous.envelope(&content), bad, "range").await;
+        check_refused(outside, &Key::Anonymous.envelope(&content), bad, "does not belong to any")
+            .await;
     }
     let (chain, router) = instant();
     for id in ["x", "aaaaa-ab", "%F0%9F%98%80"] {
