@@ -47,7 +47,7 @@ fn formats_on_disk_are_frozen() {
         Format {
             name: "record of the subnet",
             encodings: checkpoints,
-            hash: "2daa887924aa77d498531cb1e98bb541ff037a69b2eee8df3dddf4bc84e4e76e",
+            hash: "38a66a6417ee8356fe9a328a1cd1cef1f2d62a7731f257119eb67540d2752962",
         },
         Format {
             name: "records of canisters",

@@ -43,6 +43,7 @@ pub(super) fn full_state() -> ReplicatedState {
         skipped_ingress: 4,
         heap_delta_bytes: 5,
     };
+    state.specified_indices.insert(40);
     state.next_scheduled = Some(ids[1]);
     state.ingress_history = IngressHistory::from_entries(calls());
     state
