@@ -367,13 +367,13 @@ async fn life_and_death(story: &Story) -> Outcome {
     assert!(status.memory_size > 0_u8);
     assert!(status.cycles > 0_u8);
 
-    // Everybody is an admin of a development subnet and may stop canisters; code is the controllers'.
+    // The canister is its controllers' alone.
     let stranger = dev::agent(network, network.endpoint(), AnonymousIdentity);
     let module = provided::module("motoko-ledger");
     let nothing = Encode!().unwrap();
     let mode = CanisterInstallMode::Reinstall;
     let refused = dev::install(&stranger, *counter, mode, &module, nothing).await;
-    expect_reject(refused, RejectCode::CanisterError, "IC0512", "Only the controllers");
+    expect_reject(refused, RejectCode::CanisterError, "IC0512", "Only controllers of");
 
     dev::update::<()>(agent, *counter, "stop_ticking", ()).await?;
     dev::manage::<_, ()>(agent, *counter, "stop_canister", &about).await?;
