@@ -26,7 +26,7 @@ pub const FINALIZED_GAP_SOFT: u64 = 12;
 
 /// Finalized heights ahead of execution by a quorum above which no block is proposed: more blocks
 /// would only grow the backlog. Needs no block to recover. Certification is not counted: while it
-/// alone stops, blocks go on, and what waits for it is bounded by [`OWN_ROOTS_MAX`].
+/// alone stops, blocks go on, and what waits for it is bounded by `OWN_ROOTS_MAX`.
 pub const FINALIZED_GAP_HARD: u64 = 96;
 
 /// Batches handed to the executor and not yet executed: enough to keep it busy.

@@ -131,7 +131,7 @@ impl<E> Clone for Injector<E> {
 
 impl<E> Injector<E> {
     /// Queues an event of about so many bytes, if fewer than [`EVENTS_QUEUED_MAX`] wait and they
-    /// take at most [`EVENT_BYTES_QUEUED_MAX`] with it: for what the outside world sends as fast
+    /// take at most `EVENT_BYTES_QUEUED_MAX` with it: for what the outside world sends as fast
     /// as it likes.
     pub fn try_inject(&self, event: E, bytes: usize) -> Result<(), InjectError> {
         self.queue.push(event, bytes, Bound::Outside)
