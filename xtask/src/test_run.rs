@@ -29,7 +29,10 @@ fn run(folders: &Folders, options: Options) -> Result<(), Error> {
     let canisters = canisters::build_examples(folders, &ready)?;
     let provided = environment::provided(folders, &ready, &canisters);
     // The system tests start these as a user would; cargo does not build them for another package's tests.
-    cargo(folders, &provided).args(["build", "--release", "--workspace", "--bins"]).run()?;
+    // Together with the tests: alone they would be built with fewer features, and nearly all twice.
+    cargo(folders, &provided)
+        .args(["build", "--release", "--workspace", "--bins", "--tests"])
+        .run()?;
     if selected.is_empty() {
         canisters::test_system(folders)?;
         // First the examples in the documentation, so that the summary of the tests stands at the end.
