@@ -5,10 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use crate::account::Account;
-use crate::refused::Refused;
-
-/// The code of a `GenericError`: the argument is not valid.
-const INVALID: u64 = 1;
+use crate::refused::{INVALID, Refused};
 
 /// An argument of `icrc1_transfer`.
 #[derive(Clone, Debug, CandidType, Serialize, Deserialize)]

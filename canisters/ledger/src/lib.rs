@@ -21,8 +21,8 @@ pub use icrc::{
 pub use management::{
     CanisterId, CanisterSettings, CreateCanister, EnvironmentVariable, Visibility,
 };
-pub use methods::{allowance, approve, balance_of, transfer, transfer_from};
-pub use refused::Refused;
+pub use methods::{allowance, approve, balance_of, request, transfer, transfer_from};
+pub use refused::{INVALID, Refused};
 
 use candid::Nat;
 

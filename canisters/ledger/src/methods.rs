@@ -2,7 +2,7 @@
 
 use candid::{CandidType, Nat, Principal};
 
-use crate::account::{Account, BadAccount};
+use crate::account::{Account, BadAccount, Key};
 use crate::book::{Approval, Book, Memo, Movement};
 use crate::icrc::{
     Allowance, AllowanceArgs, ApproveArgs, ApproveError, TransferArg, TransferError,
@@ -24,7 +24,6 @@ pub fn transfer(
     now: u64,
 ) -> Result<Nat, TransferError> {
     let request = request(caller, "transfer", &arguments);
-    let key = |book: &Book, account: &Account| book.key(account).map_err(Refused::from);
     let movement = Movement {
         from: key(book, &Account::of(caller, arguments.from_subaccount))?,
         to: Some(key(book, &arguments.to)?),
@@ -46,7 +45,6 @@ pub fn transfer_from(
     now: u64,
 ) -> Result<Nat, TransferFromError> {
     let request = request(caller, "transfer_from", &arguments);
-    let key = |book: &Book, account: &Account| book.key(account).map_err(Refused::from);
     let movement = Movement {
         from: key(book, &arguments.from)?,
         to: Some(key(book, &arguments.to)?),
@@ -68,7 +66,6 @@ pub fn approve(
     now: u64,
 ) -> Result<Nat, ApproveError> {
     let request = request(caller, "approve", &arguments);
-    let key = |book: &Book, account: &Account| book.key(account).map_err(Refused::from);
     let approval = Approval {
         from: key(book, &Account::of(caller, arguments.from_subaccount))?,
         spender: key(book, &arguments.spender)?,
@@ -94,7 +91,12 @@ pub fn allowance(
     Ok(Allowance { allowance: allowance.into(), expires_at })
 }
 
+/// The account's key in the book.
+fn key(book: &Book, account: &Account) -> Result<Key, Refused> {
+    Ok(book.key(account)?)
+}
+
 /// What makes a request the same as an earlier one.
-fn request(caller: Principal, method: &str, arguments: &impl CandidType) -> Vec<u8> {
+pub fn request(caller: Principal, method: &str, arguments: &impl CandidType) -> Vec<u8> {
     candid::encode_args((caller, method, arguments)).expect("arguments have a Candid form")
 }

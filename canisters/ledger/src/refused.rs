@@ -2,6 +2,9 @@
 
 use crate::account::BadAccount;
 
+/// The code of a method's `GenericError`: the argument is not valid.
+pub const INVALID: u64 = 1;
+
 /// Why nothing was moved. Each method has its own way of saying these; see `icrc`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refused {

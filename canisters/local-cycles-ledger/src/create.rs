@@ -3,14 +3,13 @@
 use candid::{CandidType, Nat, Principal};
 use ic_cdk::api::msg_caller;
 use ic_cdk::update;
-use ledger::{Account, CanisterId, CanisterSettings, CreateCanister, Refused, tokens};
+use ledger::{
+    Account, CanisterId, CanisterSettings, CreateCanister, INVALID, Refused, request, tokens,
+};
 use serde::Deserialize;
 use serde_bytes::ByteBuf;
 
 use crate::outgoing::{Failed, Outgoing, RejectionCode, Taken};
-
-/// The code of a `GenericError`: the argument is not valid.
-const INVALID: u64 = 1;
 
 #[derive(Debug, CandidType, Deserialize)]
 pub struct CreateCanisterArgs {
@@ -102,8 +101,7 @@ async fn create_canister(
     arguments: CreateCanisterArgs,
 ) -> Result<CreateCanisterSuccess, CreateCanisterError> {
     let caller = msg_caller();
-    let request = candid::encode_args((caller, "create_canister", &arguments))
-        .expect("arguments have a Candid form");
+    let request = request(caller, "create_canister", &arguments);
     let settings = settings(caller, arguments.creation_args)?;
     let taken = Outgoing {
         from: Account::of(caller, arguments.from_subaccount),
@@ -126,8 +124,7 @@ async fn create_canister_from(
     arguments: CreateCanisterFromArgs,
 ) -> Result<CreateCanisterSuccess, CreateCanisterFromError> {
     let caller = msg_caller();
-    let request = candid::encode_args((caller, "create_canister_from", &arguments))
-        .expect("arguments have a Candid form");
+    let request = request(caller, "create_canister_from", &arguments);
     let settings = settings(caller, arguments.creation_args)?;
     let taken = Outgoing {
         from: arguments.from,

@@ -3,14 +3,11 @@
 use candid::{CandidType, Nat, Principal};
 use ic_cdk::api::msg_caller;
 use ic_cdk::update;
-use ledger::{Account, CanisterId, Refused, tokens};
+use ledger::{Account, CanisterId, INVALID, Refused, request, tokens};
 use serde::Deserialize;
 use serde_bytes::ByteBuf;
 
 use crate::outgoing::{Failed, Outgoing, RejectionCode, Taken};
-
-/// The code of a `GenericError`: the argument is not valid.
-const INVALID: u64 = 1;
 
 #[derive(Debug, CandidType, Deserialize)]
 pub struct WithdrawArgs {
@@ -95,8 +92,7 @@ pub enum WithdrawFromError {
 #[update]
 async fn withdraw(arguments: WithdrawArgs) -> Result<Nat, WithdrawError> {
     let caller = msg_caller();
-    let request = candid::encode_args((caller, "withdraw", &arguments))
-        .expect("arguments have a Candid form");
+    let request = request(caller, "withdraw", &arguments);
     if !is_canister(&arguments.to) {
         return Err(WithdrawError::InvalidReceiver { receiver: arguments.to });
     }
@@ -119,8 +115,7 @@ async fn withdraw(arguments: WithdrawArgs) -> Result<Nat, WithdrawError> {
 #[update]
 async fn withdraw_from(arguments: WithdrawFromArgs) -> Result<Nat, WithdrawFromError> {
     let caller = msg_caller();
-    let request = candid::encode_args((caller, "withdraw_from", &arguments))
-        .expect("arguments have a Candid form");
+    let request = request(caller, "withdraw_from", &arguments);
     if !is_canister(&arguments.to) {
         return Err(WithdrawFromError::InvalidReceiver { receiver: arguments.to });
     }
