@@ -421,7 +421,7 @@ pub(crate) fn check_ingress(
         Method::CanisterStatus => info::check_status_visible(subnet, canister, &call.caller),
         _ => check_controller(canister, &call.caller),
     };
-    // The execution of the method says more, but nobody who is refused here pays for that.
+    // The longer text, which lists the controllers, is for calls by canisters.
     checked.map_err(|error| match error.code {
         ErrorCode::CanisterInvalidController => {
             errors::only_controllers(canister.system.canister_id, &call.name)

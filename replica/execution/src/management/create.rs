@@ -35,7 +35,6 @@ pub(super) fn create(round: &mut Round<'_>, call: &mut ManagementCall) -> Result
     };
     let id = next_id(round)?;
     let created = add(round, call, id, args.settings, args.sender_canister_version, balance)?;
-    take_id(round, id, false);
     call.cycles = Cycles::ZERO;
     round.state.totals.consumed_cycles = round.state.totals.consumed_cycles.plus(fee);
     Ok(created)
@@ -50,14 +49,11 @@ pub(super) fn provisional_create(
     let args = decode_or_default::<ProvisionalCreateCanisterArgs>(&call.payload)?;
     call.check_version(round, args.sender_canister_version)?;
     let balance = args.amount.as_ref().map_or(PROVISIONAL_CYCLES, amount);
-    let is_specified = args.specified_id.is_some();
     let id = match args.specified_id {
         None => next_id(round)?,
         Some(wanted) => specified_id(round, wanted)?,
     };
-    let created = add(round, call, id, args.settings, args.sender_canister_version, balance)?;
-    take_id(round, id, is_specified);
-    Ok(created)
+    add(round, call, id, args.settings, args.sender_canister_version, balance)
 }
 
 /// `provisional_top_up_canister`: the same for a canister that exists.
@@ -108,14 +104,10 @@ fn next_id(round: &Round<'_>) -> Result<CanisterId, UserError> {
 }
 
 /// Notes that an id was given out; afterwards the next index is free again.
-fn take_id(round: &mut Round<'_>, id: CanisterId, is_specified: bool) {
+fn take_id(round: &mut Round<'_>, id: CanisterId) {
     let index = id.index().expect("ids are made from indices");
     let state = &mut round.state;
-    if is_specified {
-        state.specified_indices.insert(index);
-    } else {
-        state.next_canister_index = index.saturating_add(1);
-    }
+    state.specified_indices.insert(index);
     while state.specified_indices.remove(&state.next_canister_index).is_some() {
         state.next_canister_index = state.next_canister_index.saturating_add(1);
     }
@@ -176,5 +168,6 @@ fn add(
     round.room.check(Occupied::default(), Occupied::by(&canister))?;
     round.state.put_canister(canister);
     round.resized(Occupied::default(), &id);
+    take_id(round, id);
     reply(&CanisterIdRecord { canister_id: id.0 })
 }
