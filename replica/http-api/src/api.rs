@@ -35,6 +35,9 @@ pub struct Api {
     pub clock: Arc<dyn Clock>,
 }
 
+/// Threads for connections alone: reading, writing, waiting.
+const CONNECTION_THREADS: usize = 2;
+
 /// The bounds of one node's HTTP interface. Not agreed by the subnet: another node may choose
 /// others.
 #[derive(Clone, Debug)]
@@ -45,11 +48,11 @@ pub struct Limits {
     pub queries_max: usize,
     /// `read_state` requests inside at once; above, the answer is 429.
     pub read_states_max: usize,
-    /// Threads that check calls.
+    /// Calls being checked at a time, each on a thread of the runtime.
     pub call_threads: usize,
-    /// Threads that execute queries.
+    /// Queries being executed at a time, each on a thread of the runtime.
     pub query_threads: usize,
-    /// Threads that make certificates for `read_state`.
+    /// Certificates for `read_state` being made at a time, each on a thread of the runtime.
     pub read_state_threads: usize,
     /// Synchronous calls waiting for their certificate; above, a call is accepted all the same
     /// and answered with 202 at once. A place costs about 300 bytes and an open connection. The
@@ -71,6 +74,14 @@ pub struct Limits {
     /// client may take to read an answer; after that it is closed. Clients keep connections in
     /// stock for 60 to 90 s.
     pub idle_timeout: Duration,
+}
+
+impl Limits {
+    /// Threads of the runtime that serves the interface: as many as work may take, and some more
+    /// for connections, so that no work keeps the others from being read and answered.
+    pub fn worker_threads(&self) -> usize {
+        self.call_threads + self.query_threads + self.read_state_threads + CONNECTION_THREADS
+    }
 }
 
 impl Default for Limits {

@@ -1,7 +1,11 @@
-//! Bounded work off the async threads: how many requests of a kind a node takes on, and on how
-//! many threads it works on them.
+//! Bounded work: how many requests of a kind a node takes on, and how many it works on at a time.
+//!
+//! The work runs on the very thread that serves the request. To hand it to another thread and the
+//! answer back would cost two switches between threads, which for a small query is as much as the
+//! query itself. In return the runtime must have more threads than all kinds may take together:
+//! see [`Limits::worker_threads`](crate::Limits::worker_threads).
 
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tokio::sync::Semaphore;
 
@@ -13,32 +17,23 @@ use crate::Refusal;
 pub(crate) struct WorkPool {
     kind: &'static str,
     admitted: Semaphore,
-    threads: Arc<Semaphore>,
+    threads: Semaphore,
 }
 
 impl WorkPool {
     pub(crate) fn new(kind: &'static str, admitted: usize, threads: usize) -> Self {
-        let threads = Arc::new(Semaphore::new(threads));
-        Self { kind, admitted: Semaphore::new(admitted), threads }
+        Self { kind, admitted: Semaphore::new(admitted), threads: Semaphore::new(threads) }
     }
 
-    /// Runs `work` on a thread of its own. A client that goes away does not free the thread
-    /// before the work ends.
-    pub(crate) async fn run<R: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> R + Send + 'static,
-    ) -> Result<R, Refusal> {
+    /// Runs `work` once a thread is free for it. A client that goes away meanwhile is not
+    /// answered, and frees the thread no earlier than the work ends.
+    pub(crate) async fn run<R>(&self, work: impl FnOnce() -> R) -> Result<R, Refusal> {
         let _admission =
             self.admitted.try_acquire().map_err(|_| Refusal::Overloaded { kind: self.kind })?;
-        let thread = Arc::clone(&self.threads).acquire_owned().await;
-        let thread = thread.expect("the semaphore is never closed");
-        let worked = tokio::task::spawn_blocking(move || {
-            let result = work();
-            drop(thread);
-            result
-        });
-        worked.await.map_err(|error| {
-            log::error!("a {} request stopped its thread: {error}", self.kind);
+        let _thread = self.threads.acquire().await.expect("the semaphore is never closed");
+        // What the work leaves behind is dropped with it; what it shares survives panics.
+        catch_unwind(AssertUnwindSafe(work)).map_err(|_| {
+            log::error!("a {} request ended in a panic", self.kind);
             Refusal::Internal
         })
     }
@@ -47,8 +42,9 @@ impl WorkPool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
 
-    #[tokio::test]
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn requests_beyond_the_bound_are_refused_and_a_panic_is_contained() {
         let pool = Arc::new(WorkPool::new("query", 1, 1));
         let (go, wait) = std::sync::mpsc::sync_channel::<()>(1);

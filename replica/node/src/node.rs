@@ -35,9 +35,6 @@ const ENGINE_LOOK: Duration = Duration::from_millis(50);
 /// How long an engine may take to leave the evidence of a failed execution.
 const EVIDENCE_TIME: Duration = Duration::from_secs(5);
 
-/// Threads that serve HTTP; work that computes has its own.
-const HTTP_THREADS: usize = 2;
-
 /// Connections to the listener for metrics and health: a few scrapers and people.
 const OPERATOR_CONNECTIONS_MAX: usize = 64;
 
@@ -90,9 +87,9 @@ pub fn run(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), NodeError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(HTTP_THREADS)
+        .worker_threads(http_limits().worker_threads())
         .thread_name("http")
-        // Queries run on these threads: with less stack each would be handed to another thread.
+        // Queries run on these threads: with less stack each would move to another thread.
         .thread_stack_size(THREAD_STACK_BYTES)
         .enable_all()
         .build()

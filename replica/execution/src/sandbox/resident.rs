@@ -18,8 +18,9 @@ const MEMORIES_MAX: usize = 4_096;
 /// A bounded pool of memories by canister; those not used for longest go first.
 ///
 /// Updates and queries have a pool each: they start from different heaps, and must not wait for
-/// each other. Several threads may share a pool; a second thread that runs the same canister at
-/// the same time works on a fresh copy.
+/// each other. Several threads may share a pool. Threads that run the same canister at the same
+/// time work on a memory each, and the pool keeps all of them: mapping a memory and bringing its
+/// pages in costs many times what a small query does.
 pub struct ResidentMemories {
     bytes_max: u64,
     pool: Mutex<Pool>,
@@ -27,15 +28,17 @@ pub struct ResidentMemories {
 
 #[derive(Default)]
 struct Pool {
-    memories: BTreeMap<CanisterId, Entry>,
-    by_age: BTreeMap<u64, CanisterId>,
+    memories: BTreeMap<(CanisterId, Stamp), Entry>,
+    by_age: BTreeMap<Stamp, CanisterId>,
     bytes: u64,
-    clock: u64,
+    clock: Stamp,
 }
+
+/// When a memory was put into the pool: the count of puts until then.
+type Stamp = u64;
 
 struct Entry {
     region: Region,
-    stamp: u64,
     bytes: u64,
 }
 
@@ -50,11 +53,16 @@ impl ResidentMemories {
         self.lock().bytes
     }
 
-    /// Drops the memory of a canister that is gone.
+    /// Drops the memories of a canister that is gone.
     pub fn forget(&self, canister: CanisterId) {
-        let gone = self.lock().remove(canister);
         // Unmapping happens outside of the lock.
-        drop(gone);
+        while let Some(region) = self.take_latest(canister) {
+            drop(region);
+        }
+    }
+
+    fn take_latest(&self, canister: CanisterId) -> Option<Region> {
+        self.lock().take_latest(canister)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Pool> {
@@ -68,7 +76,7 @@ impl ResidentMemories {
         heap: &Memory,
         geometry: Geometry,
     ) -> std::io::Result<Region> {
-        let resident = self.lock().remove(canister);
+        let resident = self.take_latest(canister);
         if let Some(mut region) = resident
             && region.wasm_pages() <= heap.size
             && region.rebase(&heap.pages).is_ok()
@@ -88,24 +96,90 @@ impl ResidentMemories {
 }
 
 impl Pool {
-    fn remove(&mut self, canister: CanisterId) -> Option<Region> {
-        let entry = self.memories.remove(&canister)?;
-        self.by_age.remove(&entry.stamp);
+    /// The memory of this canister that was used last: it differs least from what is wanted now.
+    fn take_latest(&mut self, canister: CanisterId) -> Option<Region> {
+        let of_canister = (canister, Stamp::MIN)..=(canister, Stamp::MAX);
+        let (&(_, stamp), _) = self.memories.range(of_canister).next_back()?;
+        self.remove(canister, stamp)
+    }
+
+    fn remove(&mut self, canister: CanisterId, stamp: Stamp) -> Option<Region> {
+        let entry = self.memories.remove(&(canister, stamp))?;
+        self.by_age.remove(&stamp);
         self.bytes -= entry.bytes;
         Some(entry.region)
     }
 
     fn insert(&mut self, canister: CanisterId, region: Region, bytes_max: u64) -> Vec<Region> {
-        let mut evicted: Vec<Region> = self.remove(canister).into_iter().collect();
         let bytes = region.bytes_loaded() + OVERHEAD_BYTES;
         self.clock += 1;
         self.bytes += bytes;
         self.by_age.insert(self.clock, canister);
-        self.memories.insert(canister, Entry { region, stamp: self.clock, bytes });
+        self.memories.insert((canister, self.clock), Entry { region, bytes });
+        let mut evicted = Vec::new();
         while self.bytes > bytes_max || self.memories.len() > MEMORIES_MAX {
-            let Some((_, &oldest)) = self.by_age.first_key_value() else { break };
-            evicted.extend(self.remove(oldest));
+            let Some((&stamp, &oldest)) = self.by_age.first_key_value() else { break };
+            evicted.extend(self.remove(oldest, stamp));
         }
         evicted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use replica_state::PageMap;
+
+    const GEOMETRY: Geometry = Geometry { reserved: 1 << 20, guard: 1 << 16 };
+
+    /// A memory whose first page has this content.
+    fn heap(content: &[u8]) -> Memory {
+        let mut pages = PageMap::new();
+        pages.write(0, content);
+        Memory { pages, size: 1 }
+    }
+
+    fn first_bytes(region: &Region) -> [u8; 3] {
+        let mut bytes = [0; 3];
+        region.read(0, &mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn memories_of_one_canister_are_all_kept_and_the_latest_is_taken_first() {
+        let pool = ResidentMemories::new(1 << 30);
+        let (one, other) = (CanisterId::from_index(1), CanisterId::from_index(2));
+        let heap = heap(b"abc");
+        let taken = [(); 3].map(|()| pool.take(one, &heap, GEOMETRY).unwrap());
+        for region in &taken {
+            assert_eq!(&first_bytes(region), b"abc");
+        }
+        let addresses = taken.each_ref().map(Region::start);
+        for region in taken {
+            pool.put(one, region);
+        }
+        assert_eq!(pool.lock().memories.len(), 3);
+        assert_eq!(pool.take(one, &heap, GEOMETRY).unwrap().start(), addresses[2]);
+        let region = pool.take(other, &heap, GEOMETRY).unwrap();
+        assert!(!addresses[..2].contains(&region.start()), "it is another canister's");
+        pool.put(other, region);
+        pool.forget(one);
+        let left: Vec<CanisterId> = pool.lock().memories.keys().map(|(id, _)| *id).collect();
+        assert_eq!(left, [other]);
+        pool.forget(other);
+        assert_eq!((pool.bytes(), pool.lock().by_age.len()), (0, 0));
+    }
+
+    #[test]
+    fn beyond_the_bound_the_oldest_memory_goes_whosever_it_is() {
+        let pool = ResidentMemories::new(2 * (OVERHEAD_BYTES + 64 * 1024));
+        let ids = [1, 2, 1].map(CanisterId::from_index);
+        let taken = ids.map(|id| pool.take(id, &heap(b"abc"), GEOMETRY).unwrap());
+        for (id, region) in ids.into_iter().zip(taken) {
+            first_bytes(&region);
+            pool.put(id, region);
+        }
+        let left: Vec<CanisterId> = pool.lock().by_age.values().copied().collect();
+        assert_eq!(left, [ids[1], ids[2]]);
     }
 }

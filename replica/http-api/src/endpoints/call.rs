@@ -113,8 +113,7 @@ async fn check(
     body: Body,
 ) -> Result<Checked, Refusal> {
     let body = shared.bodies.read(headers, body).await?;
-    let worker = shared.clone();
-    let work = move || check_bytes(&worker, effective, mode, &body.bytes);
+    let work = || check_bytes(shared, effective, mode, &body.bytes);
     shared.calls.run(work).await?
 }
 

@@ -44,8 +44,7 @@ async fn answer_query(
     body: Body,
 ) -> Result<Response, Refusal> {
     let body = shared.bodies.read(headers, body).await?;
-    let worker = shared.clone();
-    let work = move || answer_bytes(&worker, effective, &body.bytes);
+    let work = || answer_bytes(shared, effective, &body.bytes);
     shared.queries.run(work).await?
 }
 

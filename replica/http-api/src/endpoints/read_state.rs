@@ -62,8 +62,7 @@ async fn read(
     body: Body,
 ) -> Result<Response, Refusal> {
     let body = shared.bodies.read(headers, body).await?;
-    let worker = shared.clone();
-    let work = move || read_bytes(&worker, effective, generation, &body.bytes);
+    let work = || read_bytes(shared, effective, generation, &body.bytes);
     shared.read_states.run(work).await?
 }
 
