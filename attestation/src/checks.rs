@@ -11,6 +11,7 @@ pub struct Check {
     pub on: String,
     /// What must hold, as a plain sentence.
     pub rule: &'static str,
+    /// Whether it holds.
     pub passed: bool,
     /// What was found: the values compared, or why it failed. Empty if there is nothing to add.
     pub detail: String,
@@ -63,6 +64,7 @@ impl Checks {
         self.0.append(&mut other.0);
     }
 
+    /// All checks, in the order in which they were made.
     pub fn iter(&self) -> std::slice::Iter<'_, Check> {
         self.0.iter()
     }
@@ -113,6 +115,7 @@ impl<T> Verdict<T> {
         Self { checks, verified }
     }
 
+    /// Every check that could be made.
     pub fn checks(&self) -> &Checks {
         &self.checks
     }
@@ -122,6 +125,7 @@ impl<T> Verdict<T> {
         self.verified.as_ref()
     }
 
+    /// Whether all checks passed.
     pub fn is_accepted(&self) -> bool {
         self.verified.is_some()
     }
@@ -136,6 +140,7 @@ impl<T> Verdict<T> {
 /// A verification that did not accept, with all its checks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
+    /// Every check that could be made.
     pub checks: Checks,
 }
 

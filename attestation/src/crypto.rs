@@ -35,6 +35,7 @@ use crate::der::DerError;
 
 /// Why bytes are not a public key that we use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what each one means")]
 pub enum KeyError {
     #[error("the public key is not well-formed DER")]
     Der(#[from] DerError),
@@ -56,6 +57,7 @@ pub enum KeyError {
 
 /// A signature that does not hold, and what is known of the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what each one means")]
 pub enum SignatureError {
     #[error("the signature has not the form of its algorithm: {0}")]
     Form(&'static str),
@@ -67,6 +69,7 @@ pub enum SignatureError {
 
 /// Encryption that could not be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what each one means")]
 pub enum EncryptionError {
     #[error("the seed must be as long as the digest")]
     Seed,

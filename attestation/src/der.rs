@@ -21,11 +21,6 @@ pub(crate) mod tag {
     pub const fn context(number: u8) -> u8 {
         0xa0 | number
     }
-
-    /// `[n]` around a primitive value.
-    pub const fn context_primitive(number: u8) -> u8 {
-        0x80 | number
-    }
 }
 
 /// Why bytes are not the DER that was expected.

@@ -22,3 +22,4 @@
 pub mod checks;
 pub mod crypto;
 mod der;
+pub mod x509;

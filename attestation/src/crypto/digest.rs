@@ -6,12 +6,16 @@ use serde::Serialize;
 use std::fmt;
 
 /// The hash functions that TPMs, certificates and SEV-SNP use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, std::hash::Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Hash {
+    /// 20 bytes. Collisions can be made: good for what a policy says alone.
     Sha1,
+    /// 32 bytes.
     Sha256,
+    /// 48 bytes.
     Sha384,
+    /// 64 bytes.
     Sha512,
 }
 
@@ -52,7 +56,7 @@ impl fmt::Display for Hash {
 }
 
 /// A digest, or an HMAC, with the function that made it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, std::hash::Hash)]
 pub struct Digest {
     hash: Hash,
     // What is beyond the length of the digest is zero.
@@ -79,10 +83,12 @@ impl Digest {
         Self { hash, bytes }
     }
 
+    /// The function that made it.
     pub const fn hash(&self) -> Hash {
         self.hash
     }
 
+    /// As many bytes as the function gives.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.hash.bytes()]
     }

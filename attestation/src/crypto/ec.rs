@@ -22,7 +22,9 @@ const P384_ORDER: [u8; 48] = [
 /// The curves of NIST that are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Curve {
+    /// secp256r1, prime256v1.
     P256,
+    /// secp384r1.
     P384,
 }
 
@@ -80,6 +82,7 @@ impl EcPublicKey {
         Self::from_sec1(curve, &point)
     }
 
+    /// The curve that the point is on.
     pub fn curve(&self) -> Curve {
         self.curve
     }
@@ -186,6 +189,7 @@ impl EcdsaSignature {
         Self::from_parts(curve, r, s)
     }
 
+    /// The curve whose order limits it.
     pub fn curve(&self) -> Curve {
         self.curve
     }

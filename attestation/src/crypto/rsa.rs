@@ -46,6 +46,7 @@ impl RsaPublicKey {
         &self.modulus
     }
 
+    /// The public exponent.
     pub fn exponent(&self) -> u32 {
         self.exponent
     }

@@ -1,7 +1,7 @@
 //! Public keys as X.509 writes them: SubjectPublicKeyInfo (RFC 5280, 3279, 5480).
 
 use super::{Curve, EcPublicKey, KeyError, RsaPublicKey};
-use crate::der::{Reader, only, tag};
+use crate::der::{only, tag};
 
 /// 1.2.840.113549.1.1.1, rsaEncryption.
 const RSA_ENCRYPTION: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
@@ -15,7 +15,9 @@ const SECP384R1: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x22];
 /// A public key of one of the kinds that we use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PublicKey {
+    /// rsaEncryption, for any use of RSA.
     Rsa(RsaPublicKey),
+    /// id-ecPublicKey on a named curve.
     Ec(EcPublicKey),
 }
 
@@ -46,6 +48,11 @@ impl PublicKey {
             }
             _ => Err(KeyError::Algorithm),
         }
+    }
+
+    /// From the DER of an RSAPublicKey (RFC 8017, A.1.1), in its one form.
+    pub fn from_rsa_der(der: &[u8]) -> Result<Self, KeyError> {
+        rsa_key(der).map(Self::Rsa)
     }
 
     /// The kind and size, for people.

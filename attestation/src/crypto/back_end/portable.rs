@@ -2,6 +2,7 @@
 //! decide nothing, and whether a point is on its curve, which has to be one question for both.
 
 use super::super::{Curve, EcPublicKey, RsaPublicKey};
+use p256::elliptic_curve::sec1::ToSec1Point as _;
 use rsa::BoxedUint;
 use zeroize::Zeroizing;
 

@@ -76,6 +76,7 @@ pub(super) fn verify_ecdsa(
     message: &[u8],
     signature: &EcdsaSignature,
 ) -> bool {
+    let key_bytes = key.curve().bytes();
     macro_rules! on {
         ($curve:ident) => {{
             let key = $curve::ecdsa::VerifyingKey::from_sec1_bytes(key.as_sec1());
@@ -87,7 +88,6 @@ pub(super) fn verify_ecdsa(
             key.verify_prehash(&padded, &signature).is_ok()
         }};
     }
-    let key_bytes = key.curve().bytes();
     match key.curve() {
         Curve::P256 => on!(p256),
         Curve::P384 => on!(p384),

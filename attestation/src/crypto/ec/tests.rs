@@ -1,4 +1,5 @@
 use super::*;
+use p256::elliptic_curve::sec1::ToSec1Point as _;
 use proptest::prelude::*;
 
 /// A secret scalar and its public key.

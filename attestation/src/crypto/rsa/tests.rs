@@ -1,3 +1,4 @@
+use super::super::PublicKey;
 use super::*;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair, KeySize};
@@ -10,9 +11,10 @@ use std::sync::LazyLock;
 static PAIR: LazyLock<KeyPair> = LazyLock::new(|| KeyPair::generate(KeySize::Rsa2048).unwrap());
 
 fn public() -> RsaPublicKey {
-    let key = PAIR.public_key();
-    let modulus = key.modulus().big_endian_without_leading_zero().to_vec();
-    RsaPublicKey::new(&modulus, 65_537).unwrap()
+    match PublicKey::from_rsa_der(PAIR.public_key().as_ref()).unwrap() {
+        PublicKey::Rsa(key) => key,
+        PublicKey::Ec(_) => panic!("an RSA key"),
+    }
 }
 
 fn sign(encoding: &'static RsaSignatureEncoding, message: &[u8]) -> Vec<u8> {
@@ -159,9 +161,7 @@ fn oaep_is_decrypted_by_another_library() {
     };
     let private = PrivateDecryptingKey::generate(KeySize::Rsa2048).unwrap();
     let spki = aws_lc_rs::encoding::AsDer::as_der(&private.public_key()).unwrap();
-    let super::super::PublicKey::Rsa(public) =
-        super::super::PublicKey::from_spki(spki.as_ref()).unwrap()
-    else {
+    let PublicKey::Rsa(public) = PublicKey::from_spki(spki.as_ref()).unwrap() else {
         panic!("an RSA key");
     };
     let private = OaepPrivateDecryptingKey::new(private).unwrap();
