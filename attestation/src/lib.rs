@@ -13,6 +13,8 @@
 //! - [`crypto`]: digests, signatures and the few other primitives, with two back ends.
 //! - [`x509`]: certificates and their chains to pinned roots.
 //! - [`snp`]: attestation reports of AMD SEV-SNP.
+//! - [`tpm`]: quotes, keys and counters of a TPM 2.0.
+//! - [`event_log`]: what firmware says it measured, held against quoted values.
 //!
 //! What it must not know: where evidence comes from, how a machine is enrolled, and any trust root
 //! beyond the data it is given. No flag skips a check: a policy says which values are allowed.
@@ -21,5 +23,8 @@
 
 pub mod checks;
 pub mod crypto;
+mod cursor;
 mod der;
+pub mod event_log;
+pub mod tpm;
 pub mod x509;
