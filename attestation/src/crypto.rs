@@ -25,6 +25,8 @@ mod ec;
 mod rsa;
 mod spki;
 
+#[cfg(test)]
+pub(crate) use back_end::sparingly;
 pub use cipher::{aes_cfb_decrypt, aes_cfb_encrypt};
 pub use digest::{Digest, Hash, equal, hmac};
 pub use ec::{Agreement, Curve, EcPublicKey, EcdsaSignature};

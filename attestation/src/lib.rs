@@ -26,5 +26,6 @@ pub mod crypto;
 mod cursor;
 mod der;
 pub mod event_log;
+pub mod snp;
 pub mod tpm;
 pub mod x509;

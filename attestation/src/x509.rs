@@ -15,6 +15,8 @@
 mod algorithm;
 mod certificate;
 mod extension;
+#[cfg(test)]
+pub(crate) mod forge;
 mod path;
 mod pem;
 mod quirk;
