@@ -17,6 +17,7 @@ mod algorithm;
 mod attest;
 pub mod certify;
 pub mod credential;
+pub mod ek;
 mod name;
 pub mod nv;
 mod pcr;

@@ -105,7 +105,7 @@ fn shared_seed(
     match endorsement_key.key() {
         PublicKey::Rsa(key) => {
             let (seed, padding) = randomness.split_at(hash.bytes());
-            let encrypted = key.encrypt_oaep(hash, IDENTITY, seed, padding)?;
+            let encrypted = key.encrypt_oaep(hash, IDENTITY, padding, seed)?;
             Ok((Zeroizing::new(seed.to_vec()), encrypted))
         }
         PublicKey::Ec(key) => {

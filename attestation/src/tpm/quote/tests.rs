@@ -451,13 +451,15 @@ fn clocks_do_not_go_back() {
     }
 }
 
+type Part = fn(&mut Case) -> &mut Vec<u8>;
+
 /// Every bit of every part is flipped. Nothing is accepted but in bytes that mean nothing to anyone:
 /// the key's attributes and policy that allow what is not judged, each listed here.
 #[test]
 fn every_flipped_bit_is_refused() {
     for kind in KINDS {
         let case = Case::of(kind);
-        let parts: [(&str, fn(&mut Case) -> &mut Vec<u8>); 4] = [
+        let parts: [(&str, Part); 4] = [
             ("key", |case| &mut case.key),
             ("message", |case| &mut case.message),
             ("signature", |case| &mut case.signature),
