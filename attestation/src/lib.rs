@@ -15,6 +15,8 @@
 //! - [`snp`]: attestation reports of AMD SEV-SNP.
 //! - [`tpm`]: quotes, keys and counters of a TPM 2.0.
 //! - [`event_log`]: what firmware says it measured, held against quoted values.
+//! - [`predict`]: what a machine will measure, computed before it boots.
+//! - [`explain`]: why a machine measured something else, for people.
 //!
 //! What it must not know: where evidence comes from, how a machine is enrolled, and any trust root
 //! beyond the data it is given. No flag skips a check: a policy says which values are allowed.
@@ -26,6 +28,8 @@ pub mod crypto;
 mod cursor;
 mod der;
 pub mod event_log;
+pub mod explain;
+pub mod predict;
 pub mod snp;
 pub mod tpm;
 pub mod x509;

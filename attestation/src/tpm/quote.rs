@@ -83,6 +83,13 @@ pub struct SignedQuote {
 }
 
 impl SignedQuote {
+    /// Values that nobody signed, for tests of what is done with a quote.
+    #[cfg(test)]
+    pub(crate) fn for_test(selection: PcrSelection, values: PcrValues) -> Self {
+        let clock = ClockInfo { clock_ms: 0, reset_count: 0, restart_count: 0, safe: true };
+        Self { selection, values, clock, firmware_version: 0 }
+    }
+
     /// Which PCRs were quoted.
     pub fn selection(&self) -> &PcrSelection {
         &self.selection
