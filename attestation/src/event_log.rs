@@ -26,4 +26,4 @@ pub use judge::{ExpectedEvent, ExpectedPcr, JudgedLog, judge};
 pub use kind::EventKind;
 pub use parse::{Event, EventLog, LogError, LogFormat, LogQuirk, Startup};
 pub use replay::ReplayError;
-pub use verify::{VerifiedLog, verify};
+pub use verify::{VerifiedLog, replay, verify};

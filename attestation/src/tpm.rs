@@ -15,6 +15,7 @@
 
 mod algorithm;
 mod attest;
+mod bare_key;
 pub mod certify;
 pub mod credential;
 pub mod ek;
@@ -28,6 +29,7 @@ mod signed;
 
 pub use algorithm::{SignatureScheme, hash_from_id, hash_from_name, hash_id};
 pub use attest::{Attest, AttestError, Attested, ClockInfo, MAGIC};
+pub use bare_key::public_key_from_file;
 pub use name::{Hierarchy, Name};
 pub use pcr::{PCR_COUNT, PcrSelection, PcrSet, PcrValues, extend};
 pub use public::{AesCfb, Attributes, Public, PublicError};

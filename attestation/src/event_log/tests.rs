@@ -1,7 +1,8 @@
 use super::*;
 use crate::crypto::{Digest, Hash};
 use crate::cursor::ReadError;
-use crate::tpm::{PcrSet, extend};
+use crate::tpm::quote::SignedQuote;
+use crate::tpm::{PcrSelection, PcrSet, extend};
 use serde_json::Value;
 use std::fs;
 use std::path::PathBuf;
@@ -291,4 +292,101 @@ fn data_counts_as_measured_only_if_its_hash_is_the_digest() {
     assert!(log.events()[0].data_is_measured(Hash::Sha256));
     assert!(!log.events()[1].data_is_measured(Hash::Sha256));
     assert!(!log.events()[0].data_is_measured(Hash::Sha1));
+}
+
+/// A quote over PCR 4 and 7 of a log of these events, and what the log of other events is refused by.
+fn held_against_a_quote(other: Vec<u8>, judged: &[u8]) -> Vec<&'static str> {
+    let set = |indices: &[u8]| PcrSet::new(indices).unwrap();
+    let quoted = believed().bytes(&[]);
+    let values = EventLog::parse(&quoted).unwrap().replay(Hash::Sha256).unwrap();
+    let selection = PcrSelection::of(Hash::Sha256, set(&[4, 7]));
+    let quote = SignedQuote::for_test(selection, values);
+    verify(&other, &quote, set(judged)).checks().failed_ids()
+}
+
+fn believed() -> Builder {
+    Builder::sha256()
+        .measured(7, 0x8000_0001, b"variable")
+        .measured(4, 0x8000_0003, b"loader")
+        .measured(7, SEPARATOR, &[0; 4])
+        .measured(4, 0x8000_0003, b"kernel")
+}
+
+#[test]
+fn logs_are_believed_where_a_quote_confirms_them() {
+    let none: [&str; 0] = [];
+    let check = |other: Builder, expected: &[&str]| {
+        assert_eq!(held_against_a_quote(other.bytes(&[]), &[4, 7]), expected);
+    };
+    check(believed(), &none);
+    // What extends nothing, or a PCR that is not judged, makes no difference.
+    check(believed().measured(4, 3, b"words").measured(5, 1, b"partitions"), &none);
+    let replay = ["log.replay"];
+    // One event more, one less, two in another order, one twice.
+    check(believed().measured(4, 0x8000_0003, b"tool"), &replay);
+    let missing = Builder::sha256()
+        .measured(7, 0x8000_0001, b"variable")
+        .measured(7, SEPARATOR, &[0; 4])
+        .measured(4, 0x8000_0003, b"kernel");
+    check(missing, &replay);
+    let swapped = Builder::sha256()
+        .measured(7, 0x8000_0001, b"variable")
+        .measured(4, 0x8000_0003, b"kernel")
+        .measured(7, SEPARATOR, &[0; 4])
+        .measured(4, 0x8000_0003, b"loader");
+    check(swapped, &replay);
+    check(believed().measured(7, SEPARATOR, &[0; 4]), &replay);
+    // An event that is hidden by the type that extends nothing.
+    let hidden = Builder::sha256()
+        .measured(7, 0x8000_0001, b"variable")
+        .measured(4, 3, b"loader")
+        .measured(7, SEPARATOR, &[0; 4])
+        .measured(4, 0x8000_0003, b"kernel");
+    check(hidden, &replay);
+    // An event that is moved to another PCR.
+    let moved = Builder::sha256()
+        .measured(7, 0x8000_0001, b"variable")
+        .measured(5, 0x8000_0003, b"loader")
+        .measured(7, SEPARATOR, &[0; 4])
+        .measured(4, 0x8000_0003, b"kernel");
+    check(moved, &replay);
+    // Other types and contents with the same digests change nothing, as they are not believed.
+    let digest = |data: &[u8]| Hash::Sha256.digest(data);
+    let renamed = Builder::sha256()
+        .event(7, 1, &[(0x0b, digest(b"variable").as_bytes())], b"a lie")
+        .event(4, 1, &[(0x0b, digest(b"loader").as_bytes())], b"another")
+        .measured(7, SEPARATOR, &[0; 4])
+        .measured(4, 0x8000_0003, b"kernel");
+    check(renamed, &none);
+}
+
+#[test]
+fn logs_that_a_quote_is_not_about_are_refused() {
+    let good = || believed().bytes(&[]);
+    assert_eq!(held_against_a_quote(good(), &[4]), [""; 0]);
+    assert_eq!(held_against_a_quote(good(), &[4, 5]), ["log.quoted"]);
+    assert_eq!(held_against_a_quote(good(), &[]), ["log.quoted"]);
+    assert_eq!(held_against_a_quote(Vec::new(), &[4]), ["log.form"]);
+    assert_eq!(held_against_a_quote(good()[..90].to_vec(), &[4]), ["log.form"]);
+    let beyond = believed().measured(24, 1, b"").bytes(&[]);
+    assert_eq!(held_against_a_quote(beyond, &[4]), ["log.form"]);
+    let sha1 = Builder::old().old_event(4, 1, &[7; 20], b"").bytes(&[]);
+    assert_eq!(held_against_a_quote(sha1, &[4]), ["log.bank"]);
+    let gap = believed().event(4, 1, &[], b"without digest").bytes(&[]);
+    assert_eq!(held_against_a_quote(gap, &[4]), ["log.bank"]);
+    let started = Builder::sha256().startup(0, &[9]).bytes(&[]);
+    assert_eq!(held_against_a_quote(started, &[4]), ["log.form"]);
+}
+
+#[test]
+fn logs_are_replayed_by_themselves() {
+    let bytes = believed().bytes(&[]);
+    let verdict = replay(&bytes, None);
+    let values = verdict.verified().expect("a log");
+    let indices: Vec<u8> = values.iter().map(|(index, _)| index).collect();
+    assert_eq!(indices, [4, 7]);
+    let failed = |bytes: &[u8], bank| replay(bytes, bank).checks().failed_ids();
+    assert_eq!(failed(&bytes, Some(Hash::Sha256)), [""; 0]);
+    assert_eq!(failed(&bytes, Some(Hash::Sha1)), ["log.bank"]);
+    assert_eq!(failed(b"no log", None), ["log.form"]);
 }

@@ -4,7 +4,7 @@ use super::parse::EventLog;
 use crate::checks::{Checks, Verdict};
 use crate::crypto::Hash;
 use crate::tpm::quote::SignedQuote;
-use crate::tpm::{PcrSet, reasons};
+use crate::tpm::{PcrSet, PcrValues, reasons};
 
 type Named = (&'static str, &'static str);
 
@@ -48,15 +48,9 @@ pub fn verify<'a>(
     judged: PcrSet,
 ) -> Verdict<VerifiedLog<'a>> {
     let mut checks = Checks::new();
-    let log = match EventLog::parse(bytes) {
-        Ok(log) => log,
-        Err(error) => {
-            checks.record(FORM, "log", false, reasons(&error));
-            return Verdict::conclude(checks, None);
-        }
+    let Some(log) = check_form(&mut checks, bytes) else {
+        return Verdict::conclude(checks, None);
     };
-    let odd: Vec<String> = log.quirks().iter().map(|quirk| quirk.to_string()).collect();
-    checks.record(FORM, "log", true, odd.join("; "));
     let banks: Vec<Hash> = quote.selection().0.iter().map(|(bank, _)| *bank).collect();
     let something = !judged.is_empty() && !banks.is_empty();
     for &(bank, set) in &quote.selection().0 {
@@ -70,6 +64,42 @@ pub fn verify<'a>(
     Verdict::conclude(checks, Some(VerifiedLog { log, banks, judged }))
 }
 
+/// Replays a log by itself: the values of the PCRs that it extends, in one bank or in all of its own.
+/// That a machine has these values is what a quote says, and no log.
+pub fn replay(bytes: &[u8], bank: Option<Hash>) -> Verdict<PcrValues> {
+    let mut checks = Checks::new();
+    let Some(log) = check_form(&mut checks, bytes) else {
+        return Verdict::conclude(checks, None);
+    };
+    let mut values = PcrValues::default();
+    let banks = bank.map_or_else(|| log.banks().to_vec(), |bank| vec![bank]);
+    for bank in banks {
+        let Some(replayed) = replay_bank(&mut checks, &log, bank) else { continue };
+        for index in log.extended().indices() {
+            values.extend(replayed.get(bank, index).map(|value| (index, *value)));
+        }
+    }
+    Verdict::conclude(checks, Some(values))
+}
+
+fn check_form<'a>(checks: &mut Checks, bytes: &'a [u8]) -> Option<EventLog<'a>> {
+    match EventLog::parse(bytes) {
+        Ok(log) => {
+            let odd: Vec<String> = log.quirks().iter().map(|quirk| quirk.to_string()).collect();
+            checks.record(FORM, "log", true, odd.join("; "));
+            Some(log)
+        }
+        Err(error) => {
+            checks.record(FORM, "log", false, reasons(&error));
+            None
+        }
+    }
+}
+
+fn replay_bank(checks: &mut Checks, log: &EventLog, bank: Hash) -> Option<PcrValues> {
+    checks.record_result(BANK, &bank.to_string(), log.replay(bank))
+}
+
 fn check_bank(
     checks: &mut Checks,
     log: &EventLog,
@@ -77,14 +107,7 @@ fn check_bank(
     quote: &SignedQuote,
     judged: PcrSet,
 ) {
-    let replayed = match log.replay(bank) {
-        Ok(values) => values,
-        Err(error) => {
-            checks.record(BANK, &bank.to_string(), false, error.to_string());
-            return;
-        }
-    };
-    checks.record(BANK, &bank.to_string(), true, "");
+    let Some(replayed) = replay_bank(checks, log, bank) else { return };
     for index in judged.indices() {
         let (log, quoted) = (replayed.get(bank, index), quote.values().get(bank, index));
         let text = |value: Option<&crate::crypto::Digest>| {

@@ -69,10 +69,10 @@ fn check(
         Rules { nonce: &policy.nonce, signer: None, firmware: None, clock: ClockRule::NoHistory };
     let signer = signed::check_key(checks, evidence.key, Some(policy.key_name));
     let key = signer.as_ref().and_then(|signer| signer.public().cloned());
-    let read = signed::check(checks, signer, evidence.message, evidence.signature, &rules);
+    let read = signed::check(checks, signer.as_ref(), evidence.message, evidence.signature, &rules);
     let object = signed::read(checks, OBJECT_FORM, "object", Public::parse(object));
-    let (read, object) = (read?, object?);
-    let Attested::Certify { name, qualified_name } = &read.attest.attested else {
+    let (attest, object) = (read.attest?, object?);
+    let Attested::Certify { name, qualified_name } = &attest.attested else {
         checks.record(TYPE, "message", false, "");
         return None;
     };

@@ -174,13 +174,13 @@ fn check(
         Rules { nonce: &policy.nonce, signer: None, firmware: None, clock: ClockRule::NoHistory };
     let signer = signed::check_key(checks, evidence.key, Some(policy.key_name));
     let key = signer.as_ref().and_then(|signer| signer.public().cloned());
-    let read = signed::check(checks, signer, evidence.message, evidence.signature, &rules);
+    let read = signed::check(checks, signer.as_ref(), evidence.message, evidence.signature, &rules);
     let index = signed::read(checks, INDEX_FORM, "index", NvPublic::parse(index));
     if let Some(index) = &index {
         check_index(checks, index, policy);
     }
-    let (read, index) = (read?, index?);
-    let Attested::Nv { index_name, offset, contents } = &read.attest.attested else {
+    let (attest, index) = (read.attest?, index?);
+    let Attested::Nv { index_name, offset, contents } = &attest.attested else {
         checks.record(TYPE, "message", false, "");
         return None;
     };

@@ -168,6 +168,12 @@ impl PcrValues {
     }
 }
 
+impl Extend<(u8, Digest)> for PcrValues {
+    fn extend<T: IntoIterator<Item = (u8, Digest)>>(&mut self, values: T) {
+        values.into_iter().for_each(|(index, value)| self.set(index, value));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -135,7 +135,7 @@ pub fn verify(evidence: &QuoteEvidence, policy: &QuotePolicy) -> Verdict<Verifie
     let mut checks = Checks::new();
     let signer = signed::check_key(&mut checks, evidence.signed.key, policy.key_name);
     let key = signer.as_ref().and_then(|signer| signer.public().cloned());
-    let quote = check(&mut checks, signer, evidence, policy);
+    let quote = check(&mut checks, signer.as_ref(), evidence, policy);
     let verified = quote.zip(key).map(|(quote, key)| VerifiedQuote { quote, key });
     Verdict::conclude(checks, verified)
 }
@@ -145,13 +145,14 @@ pub fn verify(evidence: &QuoteEvidence, policy: &QuotePolicy) -> Verdict<Verifie
 pub fn verify_by_bare_key(evidence: &QuoteEvidence, policy: &QuotePolicy) -> Verdict<SignedQuote> {
     let mut checks = Checks::new();
     let signer = signed::check_bare_key(&mut checks, evidence.signed.key);
-    let quote = check(&mut checks, signer, evidence, policy);
+    let quote = check(&mut checks, signer.as_ref(), evidence, policy);
+    // Without a key the check of its form failed.
     Verdict::conclude(checks, quote)
 }
 
 fn check(
     checks: &mut Checks,
-    signer: Option<signed::Signer>,
+    signer: Option<&signed::Signer>,
     evidence: &QuoteEvidence,
     policy: &QuotePolicy,
 ) -> Option<SignedQuote> {
@@ -166,8 +167,11 @@ fn check(
     let values = PcrValues::from_concatenated(&policy.selection, evidence.pcrs);
     let found = format!("{} bytes for {}", evidence.pcrs.len(), policy.selection);
     checks.record(PCRS_FORM, "pcrs", values.is_some(), found);
-    let (read, values) = (read?, values?);
-    let Attested::Quote { selection, digest } = &read.attest.attested else {
+    if let Some(values) = &values {
+        check_expected(checks, values, policy);
+    }
+    let attest = read.attest?;
+    let Attested::Quote { selection, digest } = &attest.attested else {
         checks.record(TYPE, "message", false, "");
         return None;
     };
@@ -175,15 +179,15 @@ fn check(
     let same = selection.selects_the_same(&policy.selection);
     let found = format!("{selection}, wanted {}", policy.selection);
     checks.record(SELECTION, "message", same, found);
-    let computed = values.digest(selection, read.hash);
+    let (values, hash) = (values?, read.hash?);
+    let computed = values.digest(selection, hash);
     let holds = computed.is_some_and(|computed| computed.as_bytes() == digest.as_slice());
     checks.record(PCRS_DIGEST, "pcrs", holds, hex::encode(digest));
-    check_expected(checks, &values, policy);
     Some(SignedQuote {
         selection: selection.clone(),
         values,
-        clock: read.attest.clock,
-        firmware_version: read.attest.firmware_version,
+        clock: attest.clock,
+        firmware_version: attest.firmware_version,
     })
 }
 

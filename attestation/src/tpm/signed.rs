@@ -114,31 +114,31 @@ impl Signer {
     }
 }
 
-/// What was read; nothing of it counts unless all checks passed.
+/// What was read; nothing of it counts unless all checks passed. What cannot be read failed its check,
+/// and the checks of the other parts are made all the same.
 pub(super) struct Read {
-    pub attest: Attest,
+    pub attest: Option<Attest>,
     /// The hash of the signature, which is also that of the digest over PCR values.
-    pub hash: Hash,
+    pub hash: Option<Hash>,
 }
 
-/// Makes the checks that all attestations share. `None` if there is nothing to go on with.
+/// Makes the checks that all attestations share.
 pub(super) fn check(
     checks: &mut Checks,
-    signer: Option<Signer>,
+    signer: Option<&Signer>,
     message: &[u8],
     signature: &[u8],
     rules: &Rules,
-) -> Option<Read> {
+) -> Read {
     let signature = read(checks, SIGNATURE_FORM, "signature", Signature::parse(signature));
-    if let (Some(signer), Some(signature)) = (&signer, &signature) {
+    if let (Some(signer), Some(signature)) = (signer, &signature) {
         check_signature(checks, signer, signed_bytes(message), signature);
     }
     let attest = check_message(checks, message);
     if let Some(attest) = &attest {
-        check_content(checks, signer.as_ref(), attest, rules);
+        check_content(checks, signer, attest, rules);
     }
-    signer?;
-    Some(Read { attest: attest?, hash: signature?.scheme.hash() })
+    Read { attest, hash: signature.map(|signature| signature.scheme.hash()) }
 }
 
 /// Reads a key of a TPM and checks what it may do.

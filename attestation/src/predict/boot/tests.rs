@@ -181,3 +181,47 @@ fn real_logs_are_judged_by_their_events() {
         assert!(!judge(verified, bank, &[]).is_accepted());
     }
 }
+
+/// PCR 11 as `systemd-measure calculate` of systemd 252 computes it, from files with these contents.
+#[test]
+fn sections_and_phases_are_those_of_systemd_measure() {
+    let kernel = program(&[(".text", b"kernel")]);
+    let bytes = program(&[
+        (".osrel", b"ID=plinth\n"),
+        (".cmdline", b"quiet"),
+        (".linux", &kernel),
+        (".initrd", b"initrd"),
+    ]);
+    let uki = Uki::parse(&bytes).expect("an image");
+    let check = |phases: &[&str], expected: [&str; 2]| {
+        let secure_boot = SecureBoot::default();
+        let boot = UkiBoot {
+            uki: &uki,
+            secure_boot: &secure_boot,
+            authority: None,
+            options_ended: 0,
+            loader: None,
+            initrd: b"",
+            phases,
+        };
+        let prediction = Prediction::of(&boot).expect("a prediction");
+        for (bank, expected) in BANKS.into_iter().zip(expected) {
+            let values = prediction.values(bank);
+            assert_eq!(values.get(bank, 11).expect("predicted").to_string(), expected);
+        }
+    };
+    check(
+        &[],
+        [
+            "b06bef6db62639186899304fc013e8ed965bbfed242ee79251cf1bc888a03497",
+            "343f447c7beb0449ad4b193d45cbdbc201bc7d796917aad7fd9b412a46e0c009747946a25eef0cff197f4888022bde7a",
+        ],
+    );
+    check(
+        &["sysinit", "ready"],
+        [
+            "e6c2d24523fd79632e848390c8df3637a4571a5301a7a0a191ad39dec57580cc",
+            "75cf25645d8677ea9247eb36732959fe4bd815cf87c27d6462d4921f8648bef1d6c1bb43947c0c15f03ec1dc7368e60c",
+        ],
+    );
+}
