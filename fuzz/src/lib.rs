@@ -1,12 +1,16 @@
 //! One function for each decoder of foreign bytes: it must not panic, and what it accepts must
 //! satisfy what is asserted here. `targets/` hands them to libFuzzer; see README.md.
 
+mod attestation_snp;
+mod attestation_tpm;
 mod chain_key;
 mod configuration;
 mod consensus;
 mod delegation;
 mod management;
 
+pub use attestation_snp::{snp_report, x509};
+pub use attestation_tpm::{event_log, tpm_public, tpm_quote, uki};
 pub use chain_key::{shares, transcript};
 pub use configuration::subnet_config;
 pub use consensus::{consensus, payload, peer_message};

@@ -3,7 +3,7 @@
 /// Workspace packages by layer, the lowest first. A package may depend on lower layers only.
 pub const LAYERS: &[&[&str]] = &[
     &["types"],
-    &["replica-crypto"],
+    &["replica-crypto", "attestation"],
     &["replica-state"],
     &["replica-engine", "replica-consensus", "replica-execution", "replica-ingress"],
     &["replica-messaging", "replica-http-api"],
@@ -79,6 +79,7 @@ pub const MUST_NOT_KNOW: &[(&str, &[&str], &str)] = &[
         "consensus orders bytes: it knows neither state nor Wasm nor HTTP",
     ),
     ("replica-crypto", &["tokio", "rand"], "pure: randomness and time are arguments"),
+    ("attestation", &["tokio", "rand", "sev", "tss-esapi"], "pure, and read by itself: it runs as Wasm"),
     ("replica-execution", &["tokio", "rand"], "one round is a function of a state and a batch"),
     ("replica-messaging", &["tokio", "rand"], "a batch in, a state out"),
     ("orchestrator", &["replica-node"], "the orchestrator treats the replica as a process"),
@@ -87,6 +88,7 @@ pub const MUST_NOT_KNOW: &[(&str, &[&str], &str)] = &[
 /// Folders whose code must do the same on every node, and words that would break that: word, instead.
 pub const DETERMINISTIC: &[&str] = &[
     "types/src",
+    "attestation/src",
     "replica/crypto/src",
     "replica/consensus/src",
     "replica/execution/src",

@@ -59,6 +59,9 @@ pub const NEEDS: &[Need] = &[
         ..need("npm", Purpose::Up, "fetches the npm packages below")
     },
     need("libdbus-1-3", Purpose::Up, "the `icp` client is linked to it (its keyring support)"),
+    need("swtpm", Purpose::Test, "a simulated TPM: attestation is tested against one not ours"),
+    need("swtpm-tools", Purpose::Test, "makes the state of the simulated TPM (swtpm_setup)"),
+    need("tpm2-tools", Purpose::Test, "drives the simulated TPM in tests, as other verifiers do"),
     need("chromium", Purpose::Test, "the status page is tested in a real browser, headless"),
 ];
 

@@ -43,7 +43,7 @@ const REGISTRIES: &[&str] = &[
 const MADE_BY_TOOLS: [&str; 2] = ["Cargo.lock", "package-lock.json"];
 
 /// Inputs of tests, byte for byte as they must be.
-const DATA: [&str; 1] = ["fuzz/seeds"];
+const DATA: [&str; 2] = ["fuzz/seeds", "attestation/vectors"];
 
 /// Every broken rule in one file.
 pub fn findings(source: &Source) -> Vec<String> {

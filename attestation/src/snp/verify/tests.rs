@@ -1,0 +1,2 @@
+mod negative;
+mod vectors;

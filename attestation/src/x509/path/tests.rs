@@ -1,0 +1,395 @@
+use super::super::CertificateError;
+use super::super::forge::{CRITICAL, Draft, Key, ecdsa_sha384, pkcs1_sha256, sequence, tlv};
+use super::*;
+use std::sync::LazyLock;
+
+/// Three keys: root, intermediate, end.
+struct Keys {
+    root: Key,
+    middle: Key,
+    end: Key,
+}
+
+static KEYS: LazyLock<Keys> =
+    LazyLock::new(|| Keys { root: Key::rsa(), middle: Key::p384(2), end: Key::p384(3) });
+
+const AT: UnixTime = UnixTime(1_750_000_000);
+
+/// Three drafts: end, intermediate, root.
+fn drafts() -> [Draft; 3] {
+    [
+        Draft::new("end", "middle", &KEYS.end, ecdsa_sha384()),
+        Draft::new("middle", "root", &KEYS.middle, pkcs1_sha256()).authority(Some(0)),
+        Draft::new("root", "root", &KEYS.root, pkcs1_sha256()).authority(None),
+    ]
+}
+
+fn signed(drafts: &[Draft; 3]) -> [Vec<u8>; 3] {
+    [drafts[0].sign(&KEYS.middle), drafts[1].sign(&KEYS.root), drafts[2].sign(&KEYS.root)]
+}
+
+fn rules() -> PathRules<'static> {
+    PathRules { at: AT, quirks: &[], critical: &[], end_usage: &[KeyUsage::DIGITAL_SIGNATURE] }
+}
+
+fn pinned(certificate: &Certificate) -> TrustRoots {
+    let pin = Pin::PublicKey(certificate.spki_sha256());
+    TrustRoots::new([TrustRoot { label: "test root".into(), pin }])
+}
+
+/// The checks of a path in DER that fail, under the test's root.
+fn failed(path: &[Vec<u8>], rules: &PathRules<'_>) -> Vec<&'static str> {
+    let certificates: Vec<Certificate> =
+        path.iter().map(|der| Certificate::from_der(der).unwrap()).collect();
+    let root = Certificate::from_der(&signed(&drafts())[2]).unwrap();
+    failed_under(&certificates, &pinned(&root), rules)
+}
+
+fn failed_under(
+    certificates: &[Certificate],
+    roots: &TrustRoots,
+    rules: &PathRules<'_>,
+) -> Vec<&'static str> {
+    let labels = ["end", "issuer 1", "issuer 2", "issuer 3", "issuer 4", "issuer 5", "issuer 6"];
+    let path: Vec<(&str, &Certificate)> = labels.into_iter().zip(certificates).collect();
+    let mut checks = Checks::new();
+    let root = check_path(&mut checks, &path, roots, rules);
+    assert_eq!(root.is_some(), checks.all_passed());
+    checks.failed_ids()
+}
+
+/// The path with one change to its drafts must fail this check, and this one alone.
+fn refused(check: &str, change: impl FnOnce(&mut [Draft; 3])) {
+    let mut drafts = drafts();
+    change(&mut drafts);
+    assert_eq!(failed(&signed(&drafts), &rules()), [check]);
+}
+
+/// The end's certificate with one change is not read at all.
+fn unread(change: impl FnOnce(&mut Draft)) -> CertificateError {
+    let [mut end, ..] = drafts();
+    change(&mut end);
+    Certificate::from_der(&end.sign(&KEYS.middle)).unwrap_err()
+}
+
+#[test]
+fn a_good_path_passes() {
+    assert!(failed(&signed(&drafts()), &rules()).is_empty());
+}
+
+#[test]
+fn dates() {
+    let dates = |from: &[u8], to: &[u8]| sequence(&[&tlv(0x17, from), &tlv(0x17, to)]);
+    for index in 0..3 {
+        refused("x509.validity", |drafts| {
+            drafts[index].validity = dates(b"200101000000Z", b"210101000000Z");
+        });
+        refused("x509.validity", |drafts| {
+            drafts[index].validity = dates(b"300101000000Z", b"400101000000Z");
+        });
+    }
+    refused("x509.validity", |drafts| {
+        drafts[0].validity = dates(b"400101000000Z", b"200101000000Z");
+    });
+    let path = signed(&drafts());
+    let at = |text: &str| PathRules { at: UnixTime::from_rfc3339(text).unwrap(), ..rules() };
+    assert!(failed(&path, &at("2020-01-01T00:00:00Z")).is_empty(), "both ends are included");
+    assert!(failed(&path, &at("2040-01-01T00:00:00Z")).is_empty());
+    assert_eq!(failed(&path, &at("2019-12-31T23:59:59Z")), ["x509.validity"]);
+    assert_eq!(failed(&path, &at("2040-01-01T00:00:01Z")), ["x509.validity"]);
+}
+
+#[test]
+fn names() {
+    use super::super::forge::name;
+    refused("x509.issuer", |drafts| drafts[0].issuer = name("another"));
+    refused("x509.issuer", |drafts| drafts[1].issuer = name("another"));
+    refused("x509.issuer", |drafts| drafts[1].subject = name("another"));
+    refused("x509.issuer", |drafts| {
+        // The same text as another kind of string is another name.
+        let printable = sequence(&[&tlv(6, &[0x55, 4, 3]), &tlv(0x13, b"middle")]);
+        drafts[0].issuer = sequence(&[&tlv(0x31, &printable)]);
+    });
+    refused("x509.issuer", |drafts| {
+        drafts[0].issuer = sequence(&[]);
+        drafts[1].subject = sequence(&[]);
+    });
+}
+
+#[test]
+fn signatures() {
+    let [end, middle, root] = signed(&drafts());
+    let by_root = drafts()[0].clone();
+    let wrong = {
+        let mut draft = by_root;
+        draft.inner_algorithm = pkcs1_sha256();
+        draft.outer_algorithm = pkcs1_sha256();
+        draft.sign(&KEYS.root)
+    };
+    let path = [wrong, middle.clone(), root.clone()];
+    assert_eq!(failed(&path, &rules()), ["x509.signature"], "another kind of key");
+    let other = drafts()[0].sign(&Key::p384(9));
+    let path = [other, middle.clone(), root.clone()];
+    assert_eq!(failed(&path, &rules()), ["x509.signature"], "another key");
+    let mut flipped = end.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    let path = [flipped, middle, root];
+    assert_eq!(failed(&path, &rules()), ["x509.signature"]);
+    refused("x509.signature", |drafts| {
+        // ecdsa-with-SHA224, which nobody here uses.
+        let sha224 = sequence(&[&tlv(6, &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x01])]);
+        drafts[0].inner_algorithm = sha224.clone();
+        drafts[0].outer_algorithm = sha224;
+    });
+    refused("x509.signature", |drafts| {
+        // ecdsa-with-SHA384 with parameters, which it has not.
+        let with_null =
+            sequence(&[&tlv(6, &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x03]), &[5, 0]]);
+        drafts[0].inner_algorithm = with_null.clone();
+        drafts[0].outer_algorithm = with_null;
+    });
+}
+
+#[test]
+fn authorities() {
+    let constraints =
+        |value: &[u8]| (oid::BASIC_CONSTRAINTS.to_vec(), CRITICAL.to_vec(), value.to_vec());
+    refused("x509.authority", |drafts| drafts[1].extensions[0] = constraints(&[0x30, 0]));
+    refused("x509.authority", |drafts| {
+        drafts[1].extensions.remove(0);
+    });
+    refused("x509.key-usage", |drafts| {
+        drafts[1].extensions.remove(1);
+    });
+    refused("x509.key-usage", |drafts| drafts[1].extensions[1].2 = vec![3, 2, 1, 2]);
+    refused("x509.key-usage", |drafts| drafts[2].extensions[1].2 = vec![3, 2, 7, 0x80]);
+    refused("x509.path-length", |drafts| {
+        drafts[2].extensions[0] = constraints(&[0x30, 6, 1, 1, 0xff, 2, 1, 0]);
+    });
+    refused("x509.end", |drafts| {
+        drafts[0].extensions.push(constraints(&[0x30, 3, 1, 1, 0xff]));
+    });
+}
+
+#[test]
+fn an_end_does_not_issue() {
+    let [end, middle, root] = signed(&drafts());
+    let draft = Draft::new("below", "end", &Key::p384(5), ecdsa_sha384());
+    let below = draft.sign(&KEYS.end);
+    assert_eq!(
+        failed(&[below, end, middle, root], &rules()),
+        ["x509.authority", "x509.key-usage", "x509.path-length"]
+    );
+}
+
+#[test]
+fn use_of_the_end() {
+    let usage = |bits: &[u8]| (oid::KEY_USAGE.to_vec(), CRITICAL.to_vec(), bits.to_vec());
+    refused("x509.end.key-usage", |drafts| drafts[0].extensions.push(usage(&[3, 2, 5, 0x20])));
+    refused("x509.end.key-usage", |drafts| drafts[0].extensions.push(usage(&[3, 2, 2, 4])));
+    let mut drafts = drafts();
+    drafts[0].extensions.push(usage(&[3, 2, 7, 0x80]));
+    assert!(failed(&signed(&drafts), &rules()).is_empty());
+}
+
+#[test]
+fn critical_extensions() {
+    let unknown = |critical: &[u8]| (vec![0x55, 0x1d, 99], critical.to_vec(), vec![5, 0]);
+    for index in 0..3 {
+        refused("x509.critical", |drafts| drafts[index].extensions.push(unknown(&CRITICAL)));
+    }
+    refused("x509.critical", |drafts| {
+        drafts[1].extensions.push((
+            oid::NAME_CONSTRAINTS.to_vec(),
+            CRITICAL.to_vec(),
+            vec![0x30, 0],
+        ));
+    });
+    let mut idle = drafts();
+    idle[0].extensions.push(unknown(&[]));
+    assert!(failed(&signed(&idle), &rules()).is_empty());
+    let mut known = drafts();
+    known[0].extensions.push(unknown(&CRITICAL));
+    let reads = PathRules { critical: &[&[0x55, 0x1d, 99]], ..rules() };
+    assert!(failed(&signed(&known), &reads).is_empty());
+}
+
+#[test]
+fn roots() {
+    let [end, middle, root] = signed(&drafts()).map(|der| Certificate::from_der(&der).unwrap());
+    let path = [end.clone(), middle.clone(), root.clone()];
+    let pin = |pin: Pin| TrustRoots::new([TrustRoot { label: "pinned".into(), pin }]);
+    assert_eq!(failed_under(&path, &TrustRoots::default(), &rules()), ["x509.root"]);
+    assert_eq!(failed_under(&path, &pin(Pin::Certificate([7; 32])), &rules()), ["x509.root"]);
+    assert_eq!(failed_under(&path, &pin(Pin::PublicKey([7; 32])), &rules()), ["x509.root"]);
+    let swapped = pin(Pin::Certificate(root.spki_sha256()));
+    assert_eq!(failed_under(&path, &swapped, &rules()), ["x509.root"], "a pin has one kind");
+    assert!(failed_under(&path, &pin(Pin::Certificate(root.sha256())), &rules()).is_empty());
+
+    // Another root of the same name.
+    let other_key = Key::rsa();
+    let other_root =
+        Draft::new("root", "root", &other_key, pkcs1_sha256()).authority(None).sign(&other_key);
+    let other_middle = drafts()[1].sign(&other_key);
+    let forged = [
+        end.clone(),
+        Certificate::from_der(&other_middle).unwrap(),
+        Certificate::from_der(&other_root).unwrap(),
+    ];
+    assert_eq!(failed_under(&forged, &pinned(&root), &rules()), ["x509.root"]);
+
+    // The root's key in a certificate that the root did not sign.
+    let dressed = drafts()[2].sign(&other_key);
+    let path_dressed = [end.clone(), middle.clone(), Certificate::from_der(&dressed).unwrap()];
+    assert_eq!(failed_under(&path_dressed, &pinned(&root), &rules()), ["x509.root.signature"]);
+
+    // An intermediate can be believed by its certificate, and not by its key alone.
+    let short = [end.clone(), middle.clone()];
+    assert!(failed_under(&short, &pin(Pin::Certificate(middle.sha256())), &rules()).is_empty());
+    assert_eq!(failed_under(&short, &pinned(&middle), &rules()), ["x509.root.signature"]);
+
+    // An end that is believed itself proves nothing about who issued it.
+    assert_eq!(failed_under(std::slice::from_ref(&end), &pinned(&end), &rules()), ["x509.path"]);
+    assert_eq!(failed_under(&[], &pinned(&end), &rules()), ["x509.path"]);
+    let long = vec![root.clone(); PATH_CERTIFICATES_MAX + 1];
+    assert_eq!(failed_under(&long, &pinned(&root), &rules()), ["x509.path"]);
+}
+
+#[test]
+fn each_quirk_is_a_check() {
+    let quirk = |quirk: Quirk, change: fn(&mut Draft)| {
+        let mut drafts = drafts();
+        change(&mut drafts[0]);
+        let path = signed(&drafts);
+        let id = quirk_rule(quirk).0;
+        assert!(id.ends_with(&quirk.to_string()));
+        assert_eq!(failed(&path, &rules()), [id]);
+        let named = PathRules { quirks: &[quirk], ..rules() };
+        assert!(failed(&path, &named).is_empty(), "{quirk}");
+    };
+    quirk(Quirk::SerialNotPositive, |draft| draft.serial = tlv(2, &[0]));
+    quirk(Quirk::SerialNotPositive, |draft| draft.serial = tlv(2, &[0x80]));
+    quirk(Quirk::SerialNotMinimal, |draft| draft.serial = tlv(2, &[0, 1]));
+    quirk(Quirk::SerialTooLong, |draft| draft.serial = tlv(2, &[1; 21]));
+    quirk(Quirk::DefaultWritten, |draft| {
+        draft.extensions.push((vec![0x55, 0x1d, 99], vec![1, 1, 0], vec![5, 0]));
+    });
+    quirk(Quirk::BooleanForm, |draft| {
+        draft.extensions.push((oid::KEY_USAGE.to_vec(), vec![1, 1, 1], vec![3, 2, 7, 0x80]));
+    });
+    quirk(Quirk::BitListForm, |draft| {
+        draft.extensions.push((oid::KEY_USAGE.to_vec(), vec![], vec![3, 2, 0, 0x80]));
+    });
+    quirk(Quirk::DateForm, |draft| {
+        draft.validity = sequence(&[&tlv(0x18, b"20200101000000Z"), &tlv(0x17, b"400101000000Z")]);
+    });
+}
+
+#[test]
+fn padding_is_a_quirk_of_what_tpms_store() {
+    let [end, middle, root] = signed(&drafts());
+    let padded = [end.as_slice(), &[0xff; 40]].concat();
+    assert!(Certificate::from_der(&padded).is_err());
+    let end = Certificate::from_padded_der(&padded).unwrap();
+    assert_eq!(end.quirks(), [Quirk::Padding]);
+    let root = Certificate::from_der(&root).unwrap();
+    let path = [end, Certificate::from_der(&middle).unwrap(), root.clone()];
+    assert_eq!(failed_under(&path, &pinned(&root), &rules()), ["x509.quirk.padding"]);
+    let mixed = [padded.as_slice(), &[0]].concat();
+    assert!(Certificate::from_padded_der(&mixed).is_err());
+}
+
+#[test]
+fn keys_of_other_kinds() {
+    refused("x509.key", |drafts| {
+        // A key on Ed25519.
+        let algorithm = sequence(&[&tlv(6, &[0x2b, 0x65, 0x70])]);
+        drafts[0].spki = sequence(&[&algorithm, &tlv(3, &[0; 33])]);
+    });
+    refused("x509.key", |drafts| {
+        // RSA of 1024 bits.
+        let algorithm =
+            sequence(&[&tlv(6, &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01]), &[5, 0]]);
+        let modulus = [&[0], [0xff; 128].as_slice()].concat();
+        let key = sequence(&[&tlv(2, &modulus), &tlv(2, &[1, 0, 1])]);
+        drafts[0].spki = sequence(&[&algorithm, &tlv(3, &[&[0], key.as_slice()].concat())]);
+    });
+}
+
+#[test]
+fn what_is_no_certificate() {
+    use crate::der::DerError;
+    assert_eq!(unread(|draft| draft.version = vec![]), CertificateError::Version);
+    assert_eq!(unread(|draft| draft.version = tlv(0xa0, &[2, 1, 1])), CertificateError::Version);
+    assert_eq!(unread(|draft| draft.version = tlv(0xa0, &[2, 1, 3])), CertificateError::Version);
+    assert_eq!(
+        unread(|draft| draft.inner_algorithm = pkcs1_sha256()),
+        CertificateError::Algorithms
+    );
+    assert_eq!(
+        unread(|draft| draft.validity =
+            sequence(&[&tlv(0x17, b"200230000000Z"), &tlv(0x17, b"400101000000Z")])),
+        CertificateError::Date
+    );
+    let twice = unread(|draft| {
+        for _ in 0..2 {
+            draft.extensions.push((oid::KEY_USAGE.to_vec(), vec![], vec![3, 2, 7, 0x80]));
+        }
+    });
+    assert_eq!(twice, CertificateError::Repeated("2.5.29.15".into()));
+    let malformed = unread(|draft| {
+        draft.extensions.push((oid::KEY_USAGE.to_vec(), vec![], vec![3, 2, 9, 0x80]));
+    });
+    assert!(matches!(malformed, CertificateError::Extension { .. }));
+    let many = unread(|draft| {
+        for index in 0..65 {
+            draft.extensions.push((vec![0x55, 0x1d, index], vec![], vec![5, 0]));
+        }
+    });
+    assert_eq!(many, CertificateError::TooManyExtensions);
+    assert!(matches!(
+        unread(|draft| draft.extra = vec![5, 0]),
+        CertificateError::Der(DerError::Trailing)
+    ));
+    assert!(matches!(
+        unread(|draft| draft.serial = vec![]),
+        CertificateError::Der(DerError::Tag { .. })
+    ));
+    assert_eq!(Certificate::from_der(&vec![0x30; 20_000]), Err(CertificateError::TooLong));
+}
+
+#[test]
+fn each_bit_of_a_certificate_counts() {
+    let path = signed(&drafts());
+    let root = Certificate::from_der(&path[2]).unwrap();
+    let roots = pinned(&root);
+    // An odd stride: each certificate of the path has its turn.
+    crate::crypto::sparingly(61, || {
+        for (index, der) in path.iter().enumerate() {
+            for bit in 0..8 * der.len() {
+                let mut changed = path.clone();
+                changed[index][bit / 8] ^= 1 << (bit % 8);
+                let certificates: Result<Vec<Certificate>, _> =
+                    changed.iter().map(|der| Certificate::from_der(der)).collect();
+                let Ok(certificates) = certificates else { continue };
+                let failed = failed_under(&certificates, &roots, &rules());
+                assert!(!failed.is_empty(), "bit {bit} of certificate {index}");
+            }
+        }
+    });
+}
+
+#[test]
+fn paths_are_found_by_names_and_signatures() {
+    let [end, middle, root] = signed(&drafts()).map(|der| Certificate::from_der(&der).unwrap());
+    let other_key = Key::rsa();
+    let decoy = Draft::new("middle", "root", &Key::p384(8), pkcs1_sha256()).authority(Some(0));
+    let decoy = Certificate::from_der(&decoy.sign(&other_key)).unwrap();
+    let roots = pinned(&root);
+    let pool = [decoy.clone(), root.clone(), middle.clone()];
+    assert_eq!(find_path(&end, &pool, &roots), Some(vec![&end, &middle, &root]));
+    assert_eq!(find_path(&end, &[decoy, root.clone()], &roots), None);
+    assert_eq!(find_path(&end, &[], &roots), None);
+    assert_eq!(find_path(&end, &pool, &TrustRoots::default()), None);
+    assert_eq!(find_path(&root, std::slice::from_ref(&root), &roots), None, "a root is no end");
+}

@@ -1,0 +1,92 @@
+//! What machines hand over to prove what they are.
+
+use attestation::snp::{
+    AbiVersion, Expect, GuestBits, KeyRule, PlatformBits, Product, REPORT_BYTES, Report,
+    SnpEvidence, SnpPolicy, SnpRoots, TcbMinima, VekClaims, VerifiedVek, verify, verify_report,
+    verify_vek,
+};
+use attestation::x509::{Certificate, Quirk, UnixTime, read_certificates};
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
+
+/// Within the validity of the chip's certificate.
+const AT: UnixTime = UnixTime(1_704_067_200);
+
+static VEK: &[u8] = include_bytes!("../../attestation/vectors/snp-real/milan_v2_a.vcek.der");
+static REPORT: &[u8] = include_bytes!("../../attestation/vectors/snp-real/milan_v2_a.report.bin");
+static AMD_CHAIN: &[u8] = include_bytes!("../../attestation/roots/amd/milan-vcek.pem");
+
+/// A report by a real chip's key: whatever is accepted is the one report that the chip signed,
+/// but for the half of `s`.
+pub fn snp_report(data: &[u8]) {
+    let verdict = verify_report(data, vek(), &policy(), AT);
+    assert_eq!(verdict.is_accepted(), verdict.checks().all_passed());
+    if verdict.is_accepted() {
+        assert_eq!(data.len(), REPORT_BYTES);
+        assert_eq!(data[..0x2a0], REPORT[..0x2a0], "nobody else has the key");
+    }
+    if let Ok(report) = Report::from_bytes(data) {
+        assert_eq!(&report.as_bytes()[..], data);
+        let _ = (report.mitigations(), report.cpuid(), report.signing_key(), report.policy_abi());
+    }
+    // The same bytes as the certificates of the real report.
+    let [ask, ark] = chain();
+    let evidence = SnpEvidence { report: REPORT, vek: data, ask, ark };
+    let verdict = verify(&evidence, &SnpRoots::amd(), &policy(), AT);
+    assert!(!verdict.is_accepted() || data == VEK, "nobody else has the key");
+}
+
+/// Certificates in PEM, DER and padded DER.
+pub fn x509(data: &[u8]) {
+    let _ = Certificate::from_padded_der(data);
+    let _ = read_certificates(data);
+    let Ok(certificate) = Certificate::from_der(data) else { return };
+    assert_eq!(certificate.as_der(), data);
+    assert!(!certificate.quirks().contains(&Quirk::Padding));
+    assert!(certificate.subject_text().chars().all(|letter| !letter.is_control()));
+    let _ = VekClaims::of(&certificate);
+    if let Ok(key) = certificate.public_key() {
+        let _ = certificate.verify_signed_by(key);
+    }
+}
+
+fn chain() -> &'static [Vec<u8>; 2] {
+    static CHAIN: OnceLock<[Vec<u8>; 2]> = OnceLock::new();
+    CHAIN.get_or_init(|| {
+        let certificates = read_certificates(AMD_CHAIN).expect("the file is good");
+        [0, 1].map(|index| certificates[index].as_der().to_vec())
+    })
+}
+
+fn vek() -> &'static VerifiedVek {
+    static KEY: OnceLock<VerifiedVek> = OnceLock::new();
+    KEY.get_or_init(|| {
+        let [ask, ark] = chain();
+        let evidence = SnpEvidence { report: REPORT, vek: VEK, ask, ark };
+        verify_vek(&evidence, &SnpRoots::amd(), AT).into_result().expect("the chain is good")
+    })
+}
+
+/// Accepts what the real report has, and more.
+fn policy() -> SnpPolicy {
+    SnpPolicy {
+        minima: Product::ALL.map(|product| (product, TcbMinima::default())).into(),
+        keys: KeyRule::ChipOrProvider(Expect::Any),
+        vmpl: BTreeSet::from([0, 1, 2, 3]),
+        guest_may_allow: GuestBits::SMT.and(GuestBits::CXL),
+        guest_must_demand: GuestBits::NONE,
+        guest_abi_min: AbiVersion::default(),
+        platform_required: PlatformBits::NONE,
+        platform_forbidden: PlatformBits::NONE,
+        mitigations_required: 0,
+        measurement: Expect::Any,
+        report_data: Expect::Any,
+        host_data: Expect::Any,
+        chip_id: Expect::Any,
+        id_key: Expect::Any,
+        author_key: Expect::Any,
+        family_id: Expect::Any,
+        image_id: Expect::Any,
+        guest_svn_min: 0,
+    }
+}
