@@ -4,7 +4,7 @@
 pub const LAYERS: &[&[&str]] = &[
     &["types"],
     &["replica-crypto", "attestation"],
-    &["replica-state"],
+    &["replica-state", "os-kit-tpm"],
     &["replica-engine", "replica-consensus", "replica-execution", "replica-ingress"],
     &["replica-messaging", "replica-http-api"],
     &["replica-node", "orchestrator", "cli"],
@@ -50,6 +50,12 @@ pub const ONE_ROOM: &[OneRoom] = &[
         package: "replica-http-api",
         folder: "replica/http-api",
         why: "the HTTP interface makes no protocol choices, and nothing else speaks HTTP to clients",
+    },
+    OneRoom {
+        library: "tss-esapi*",
+        package: "os-kit-tpm",
+        folder: "os-kit/tpm/src",
+        why: "keys, sessions and unsafe calls of the TPM library stay in one crate",
     },
 ];
 

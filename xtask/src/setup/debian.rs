@@ -59,9 +59,19 @@ pub const NEEDS: &[Need] = &[
         ..need("npm", Purpose::Up, "fetches the npm packages below")
     },
     need("libdbus-1-3", Purpose::Up, "the `icp` client is linked to it (its keyring support)"),
-    need("swtpm", Purpose::Test, "a simulated TPM: attestation is tested against one not ours"),
-    need("swtpm-tools", Purpose::Test, "makes the state of the simulated TPM (swtpm_setup)"),
-    need("tpm2-tools", Purpose::Test, "drives the simulated TPM in tests, as other verifiers do"),
+    Need {
+        instead: Some(|folders| version_of(folders, "pkg-config").is_some()),
+        ..need("pkg-config", Purpose::Test, "finds the TPM library when os-kit/tpm is linked to it")
+    },
+    need("libtss2-dev", Purpose::Test, "the TPM library in C that os-kit/tpm is linked to"),
+    need("swtpm", Purpose::Test, "software TPMs: each test of os-kit/tpm has one of its own"),
+    need("swtpm-tools", Purpose::Test, "makes the software TPMs, with endorsement certificates"),
+    need(
+        "tpm2-tools",
+        Purpose::Test,
+        "another implementation, which checks our quotes and makes credentials in tests",
+    ),
+    need("openssl", Purpose::Test, "reads endorsement certificates in tests, apart from our code"),
     need("chromium", Purpose::Test, "the status page is tested in a real browser, headless"),
 ];
 
