@@ -1,0 +1,14 @@
+//! Node images from a lock: packages in, bootable images and update payloads out, the same bytes on
+//! every machine.
+//!
+//! A builder must not know the machine it runs on: no clock, no host name, no user, no order of a
+//! directory listing and no tool of the host takes part in what it writes. Time comes from the lock,
+//! ids come from the content.
+//!
+//! ```text
+//!  image.lock --> packages --> tree::Tree --> writers --> partitions --> disk image, payload
+//! ```
+//!
+//! - [`tree`]: the files of an image, in one order, under rules that every writer may rely on.
+
+pub mod tree;
