@@ -23,8 +23,8 @@ use std::ops::Bound;
 pub const NAME_COUNT_MAX: usize = 1_000_000;
 /// Bytes of all regular files, each counted once: more than any image of ours can hold.
 pub const CONTENT_BYTES_MAX: u64 = 64 << 30;
-/// Bytes of an extended attribute's value: what Linux takes.
-pub const XATTR_BYTES_MAX: usize = 64 << 10;
+/// Bytes of an extended attribute's value: what erofs takes, one less than Linux does.
+pub const XATTR_BYTES_MAX: usize = (64 << 10) - 1;
 /// Bytes of all extended attributes of one file, names and values.
 pub const XATTRS_BYTES_MAX: usize = 128 << 10;
 /// Extended attributes of one file.

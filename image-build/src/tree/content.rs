@@ -42,6 +42,20 @@ impl Content {
         }
     }
 
+    /// A range of these bytes; what reaches beyond the end is left out.
+    pub fn part(&self, start: u64, length: u64) -> Self {
+        let start = start.min(self.length());
+        let length = length.min(self.length() - start);
+        match self {
+            Self::Bytes(bytes) => {
+                Self::Bytes(bytes[start as usize..(start + length) as usize].into())
+            }
+            Self::Range { path, offset, .. } => {
+                Self::Range { path: path.clone(), offset: offset + start, length }
+            }
+        }
+    }
+
     /// Reads it from the beginning.
     pub fn reader(&self) -> io::Result<ContentReader<'_>> {
         let source = match self {
