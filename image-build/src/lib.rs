@@ -9,11 +9,13 @@
 //!  image.lock --> packages --> tree::Tree --> writers --> partitions --> disk image, payload
 //! ```
 //!
-//! - [`gpt`], [`cpio`]: the writers, one for each format, the same bytes for the same tree.
+//! - [`gpt`], [`fat`], [`erofs`], [`cpio`]: the writers, one for each format, the same bytes for the same tree.
 //! - [`output`]: files that exist whole or not at all.
 //! - [`tree`]: the files of an image, in one order, under rules that every writer may rely on.
 
 pub mod cpio;
+pub mod erofs;
+pub mod fat;
 pub mod gpt;
 pub mod output;
 pub mod tree;
