@@ -9,13 +9,19 @@
 //!  image.lock --> packages --> tree::Tree --> writers --> partitions --> disk image, payload
 //! ```
 //!
-//! - [`gpt`], [`fat`], [`erofs`], [`cpio`]: the writers, one for each format, the same bytes for the same tree.
+//! - [`debian`]: what the archive says of its packages, and which of them an image needs.
+//! - [`archive`]: the formats that packages come in.
+//! - [`erofs`], [`verity`], [`cpio`], [`fat`], [`gpt`]: the writers, one for each format, the same
+//!   bytes for the same tree.
 //! - [`output`]: files that exist whole or not at all.
 //! - [`tree`]: the files of an image, in one order, under rules that every writer may rely on.
 
+pub mod archive;
 pub mod cpio;
+pub mod debian;
 pub mod erofs;
 pub mod fat;
 pub mod gpt;
 pub mod output;
 pub mod tree;
+pub mod verity;
