@@ -23,7 +23,7 @@ impl Plan<'_> {
     /// is derived from every byte of it but the id itself and the checksum.
     pub fn write(&self, to: &mut (impl Write + Seek)) -> Result<Guid, ErofsError> {
         let metadata = self.metadata()?;
-        let mut output = Hashed { to, hash: Sha256::new(), at: 0 };
+        let mut output = Hashed { to, hash: Sha256::new(), at: 0, ends_in_hole: false };
         output.write_all(&metadata)?;
         for index in &self.data_order {
             let file = &self.files[*index];
@@ -31,6 +31,7 @@ impl Plan<'_> {
             self.write_blocks(file, &mut output)?;
         }
         output.zeros_until(self.length_bytes())?;
+        output.end()?;
         let id = Guid::derived("erofs", &output.hash.finalize());
         to.seek(SeekFrom::Start(0))?;
         to.write_all(&finished(&metadata, id))?;
@@ -87,7 +88,7 @@ impl Plan<'_> {
     fn write_blocks(
         &self,
         file: &File,
-        output: &mut Hashed<'_, impl Write>,
+        output: &mut Hashed<'_, impl Write + Seek>,
     ) -> Result<(), ErofsError> {
         self.copy(file, 0..file.block_bytes(), output)?;
         Ok(output.zeros_until(output.at.next_multiple_of(BLOCK_BYTES))?)
@@ -146,30 +147,48 @@ fn crc32c(bytes: &[u8]) -> u32 {
     })
 }
 
-/// Hashes what it writes, and knows where it is.
+/// Hashes what it writes, knows where it is, and leaves blocks of zeros as holes.
 struct Hashed<'a, W> {
     to: &'a mut W,
     hash: Sha256,
     at: u64,
+    /// Whether the last bytes were a hole, so that `to` ends too early.
+    ends_in_hole: bool,
 }
 
-impl<W: Write> Hashed<'_, W> {
+impl<W: Write + Seek> Hashed<'_, W> {
     fn zeros_until(&mut self, end: u64) -> io::Result<()> {
-        const ZEROS: [u8; 4096] = [0; 4096];
         while self.at < end {
             let length = (end - self.at).min(ZEROS.len() as u64);
             self.write_all(&ZEROS[..length as usize])?;
         }
         Ok(())
     }
+
+    /// Makes `to` as long as what was written.
+    fn end(&mut self) -> io::Result<()> {
+        if self.ends_in_hole {
+            self.to.seek(SeekFrom::Start(self.at - 1))?;
+            self.to.write_all(&[0])?;
+        }
+        Ok(())
+    }
 }
 
-impl<W: Write> Write for Hashed<'_, W> {
+const ZEROS: [u8; BLOCK_BYTES as usize] = [0; BLOCK_BYTES as usize];
+
+impl<W: Write + Seek> Write for Hashed<'_, W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.to.write(bytes)?;
-        self.hash.update(&bytes[..written]);
-        self.at += written as u64;
-        Ok(written)
+        let is_hole = |bytes: &[u8]| *bytes == ZEROS[..bytes.len()];
+        self.ends_in_hole = bytes.chunks(ZEROS.len()).all(is_hole);
+        if self.ends_in_hole {
+            self.to.seek(SeekFrom::Current(bytes.len() as i64))?;
+        } else {
+            self.to.write_all(bytes)?;
+        }
+        self.hash.update(bytes);
+        self.at += bytes.len() as u64;
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

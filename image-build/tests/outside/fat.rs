@@ -60,8 +60,8 @@ proptest! {
         let tree = trees::tree(&steps);
         let dir = tempfile::tempdir().unwrap();
         let (one, two) = (dir.path().join("one"), dir.path().join("two"));
-        let first = write(&tree, 40 << 20, &one);
-        prop_assert_eq!(first.is_ok(), write(&reversed(&tree), 40 << 20, &two).is_ok());
+        let first = write(&tree, 8 << 20, &one);
+        prop_assert_eq!(first.is_ok(), write(&reversed(&tree), 8 << 20, &two).is_ok());
         if first.is_ok() {
             prop_assert!(fs::read(one).unwrap() == fs::read(two).unwrap());
         }
