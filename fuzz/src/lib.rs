@@ -5,12 +5,14 @@ mod chain_key;
 mod configuration;
 mod consensus;
 mod delegation;
+mod images;
 mod management;
 
 pub use chain_key::{shares, transcript};
 pub use configuration::subnet_config;
 pub use consensus::{consensus, payload, peer_message};
 pub use delegation::delegation;
+pub use images::{gpt, pe, update_payload};
 pub use management::management_call;
 
 use bytes::Bytes;
