@@ -140,7 +140,7 @@ impl Pe {
         }
         if header_bytes > view.0.len()
             || header_bytes < table_end
-            || header_bytes % file_alignment as usize != 0
+            || !header_bytes.is_multiple_of(file_alignment as usize)
         {
             return Err(bad(optional_at + 60, "the headers do not end where they say"));
         }
@@ -191,7 +191,9 @@ impl Pe {
         let raw_end = raw_at.checked_add(raw_bytes).filter(|end| *end <= view.0.len());
         let raw_end = raw_end.ok_or_else(|| bad("a section reaches out of the file"))?;
         let file_alignment = self.file_alignment as usize;
-        if raw_bytes % file_alignment != 0 || (raw_bytes > 0 && raw_at % file_alignment != 0) {
+        if !raw_bytes.is_multiple_of(file_alignment)
+            || (raw_bytes > 0 && !raw_at.is_multiple_of(file_alignment))
+        {
             return Err(bad("a section is not aligned in the file"));
         }
         let free_from = self.sections.iter().map(|other| other.raw.end).max().unwrap_or(0);

@@ -121,7 +121,7 @@ fn date_and_time(time_s: u64) -> (u16, u16) {
     let (year, month, day) = civil((time_s / 86_400) as i64);
     let second = time_s % 86_400;
     let date = ((year - 1980) << 9 | month << 5 | day) as u16;
-    let time = (second / 3_600) << 11 | (second / 60 % 60) << 5 | (second % 60) / 2;
+    let time = (second / 3_600) << 11 | (second / 60 % 60) << 5 | (second % 60 / 2);
     (date, time as u16)
 }
 

@@ -64,7 +64,7 @@ pub struct Geometry {
 impl Geometry {
     /// The division of a volume; none if there is none.
     pub fn of(length_bytes: u64) -> Option<Self> {
-        if length_bytes % SECTOR as u64 != 0
+        if !length_bytes.is_multiple_of(SECTOR as u64)
             || !(VOLUME_BYTES_MIN..=VOLUME_BYTES_MAX).contains(&length_bytes)
         {
             return None;

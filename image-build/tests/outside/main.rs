@@ -7,4 +7,5 @@ mod erofs;
 mod fat;
 mod tool;
 mod trees;
+mod variation;
 mod verity;

@@ -59,6 +59,13 @@ pub const NEEDS: &[Need] = &[
         ..need("npm", Purpose::Up, "fetches the npm packages below")
     },
     need("libdbus-1-3", Purpose::Up, "the `icp` client is linked to it (its keyring support)"),
+    need("erofs-utils", Purpose::Test, "fsck.erofs unpacks what our erofs writer wrote"),
+    need("cryptsetup-bin", Purpose::Test, "veritysetup checks our hash trees, and makes the same"),
+    need("fdisk", Purpose::Test, "sfdisk reads our partition tables"),
+    need("gdisk", Purpose::Test, "sgdisk checks both copies of our partition tables"),
+    need("dosfstools", Purpose::Test, "fsck.vfat checks what our FAT writer wrote"),
+    need("mtools", Purpose::Test, "mcopy unpacks what our FAT writer wrote"),
+    need("cpio", Purpose::Test, "unpacks the archives that our cpio writer wrote"),
     need("chromium", Purpose::Test, "the status page is tested in a real browser, headless"),
 ];
 
