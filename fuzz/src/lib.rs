@@ -7,6 +7,7 @@ mod chain_key;
 mod configuration;
 mod consensus;
 mod delegation;
+mod images;
 mod management;
 
 pub use attestation_snp::{snp_report, x509};
@@ -15,6 +16,7 @@ pub use chain_key::{shares, transcript};
 pub use configuration::subnet_config;
 pub use consensus::{consensus, payload, peer_message};
 pub use delegation::delegation;
+pub use images::{gpt, pe, update_payload};
 pub use management::management_call;
 
 use bytes::Bytes;

@@ -2,12 +2,12 @@
 
 /// Workspace packages by layer, the lowest first. A package may depend on lower layers only.
 pub const LAYERS: &[&[&str]] = &[
-    &["types"],
+    &["types", "os-kit-disk-layout"],
     &["replica-crypto", "attestation"],
     &["replica-state", "os-kit-tpm"],
     &["replica-engine", "replica-consensus", "replica-execution", "replica-ingress"],
     &["replica-messaging", "replica-http-api"],
-    &["replica-node", "orchestrator", "cli"],
+    &["replica-node", "orchestrator", "image-build", "cli"],
     &["replica-simulation", "system-tests", "xtask"],
 ];
 

@@ -72,6 +72,13 @@ pub const NEEDS: &[Need] = &[
         "another implementation, which checks our quotes and makes credentials in tests",
     ),
     need("openssl", Purpose::Test, "reads endorsement certificates in tests, apart from our code"),
+    need("erofs-utils", Purpose::Test, "fsck.erofs unpacks what our erofs writer wrote"),
+    need("cryptsetup-bin", Purpose::Test, "veritysetup checks our hash trees, and makes the same"),
+    need("fdisk", Purpose::Test, "sfdisk reads our partition tables"),
+    need("gdisk", Purpose::Test, "sgdisk checks both copies of our partition tables"),
+    need("dosfstools", Purpose::Test, "fsck.vfat checks what our FAT writer wrote"),
+    need("mtools", Purpose::Test, "mcopy unpacks what our FAT writer wrote"),
+    need("cpio", Purpose::Test, "unpacks the archives that our cpio writer wrote"),
     need("chromium", Purpose::Test, "the status page is tested in a real browser, headless"),
 ];
 

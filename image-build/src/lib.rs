@@ -1,0 +1,33 @@
+//! Node images from a lock: packages in, bootable images and update payloads out, the same bytes on
+//! every machine.
+//!
+//! A builder must not know the machine it runs on: no clock, no host name, no user, no order of a
+//! directory listing and no tool of the host takes part in what it writes. Time comes from the lock,
+//! ids come from the content.
+//!
+//! ```text
+//!  image.lock --> packages --> tree::Tree --> writers --> partitions --> disk image, payload
+//! ```
+//!
+//! - [`debian`]: what the archive says of its packages, and which of them an image needs.
+//! - [`archive`]: the formats that packages come in.
+//! - [`erofs`], [`verity`], [`cpio`], [`fat`], [`gpt`], [`uki`]: the writers, one for each format,
+//!   the same bytes for the same input.
+//! - [`disk`], [`payload`]: what is shipped: whole disks to install, chunks to update.
+//! - [`pe`]: executables for firmware, read strictly.
+//! - [`output`]: files that exist whole or not at all.
+//! - [`tree`]: the files of an image, in one order, under rules that every writer may rely on.
+
+pub mod archive;
+pub mod cpio;
+pub mod debian;
+pub mod disk;
+pub mod erofs;
+pub mod fat;
+pub mod gpt;
+pub mod output;
+pub mod payload;
+pub mod pe;
+pub mod tree;
+pub mod uki;
+pub mod verity;
