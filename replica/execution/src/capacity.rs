@@ -16,7 +16,7 @@ use crate::management::no_room;
 pub(crate) struct Occupied {
     /// Bytes of memory: used, or set aside by a memory allocation.
     memory: u128,
-    /// Bytes of modules and chunks, which nodes keep in RAM.
+    /// Bytes of modules, chunks and logs, which nodes keep in RAM.
     code: u128,
     /// Percents of compute allocation.
     compute: u128,
@@ -30,7 +30,9 @@ impl Occupied {
             canister.execution.as_ref().map_or(0, |execution| execution.module.bytes.len());
         Self {
             memory: canister.memory_bytes().max(settings.memory_allocation).into(),
-            code: module as u128 + u128::from(canister.system.chunk_store.bytes()),
+            code: module as u128
+                + u128::from(canister.system.chunk_store.bytes())
+                + u128::from(canister.system.log.bytes()),
             compute: settings.compute_allocation.into(),
         }
     }

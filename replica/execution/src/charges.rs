@@ -1,5 +1,6 @@
 //! Charging canisters for what they occupy: memory and compute allocation.
 
+use replica_state::CyclesUse;
 use types::{Cycles, Time};
 
 use crate::management::uninstall_for_lack_of_cycles;
@@ -27,24 +28,31 @@ fn charge(round: &mut Round<'_>, id: types::CanisterId) {
     let seconds = now.as_secs().saturating_sub(canister.system.charged_until.as_secs());
     let settings = &canister.system.settings;
     let bytes = canister.memory_bytes().max(settings.memory_allocation);
-    let due = round.subnet.prices.idle(bytes, settings.compute_allocation.into(), seconds);
+    let prices = &round.subnet.prices;
+    let memory = prices.idle(bytes, 0, seconds);
+    let due = memory.plus(prices.idle(0, settings.compute_allocation.into(), seconds));
     let Some(canister) = round.state.canister_mut(&id) else { return };
     let system = &mut canister.system;
     system.charged_until = now;
     if due == Cycles::ZERO {
         return;
     }
+    let has = system.balance.plus(system.reserved_balance);
+    if has < due {
+        system.balance = Cycles::ZERO;
+        system.reserved_balance = Cycles::ZERO;
+        let has_code = canister.execution.is_some();
+        round.consumed(&id, CyclesUse::Uninstall, has);
+        if has_code {
+            uninstall_for_lack_of_cycles(round, id);
+            round.state.deliver_output_of(&id);
+        }
+        return;
+    }
     // Cycles set aside for storage go first.
     let reserved = system.reserved_balance.min(due);
     system.reserved_balance = system.reserved_balance.minus(reserved);
-    let rest = due.minus(reserved);
-    let can_pay = system.balance >= rest;
-    let paid = rest.min(system.balance);
-    system.balance = system.balance.minus(paid);
-    let has_code = canister.execution.is_some();
-    round.consumed(&id, reserved.plus(paid));
-    if !can_pay && has_code {
-        uninstall_for_lack_of_cycles(round, id);
-        round.state.deliver_output_of(&id);
-    }
+    system.balance = system.balance.minus(due.minus(reserved));
+    round.consumed(&id, CyclesUse::Memory, memory);
+    round.consumed(&id, CyclesUse::ComputeAllocation, due.minus(memory));
 }

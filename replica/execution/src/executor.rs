@@ -3,7 +3,7 @@
 use types::Limits;
 
 use crate::capacity::Capacity;
-use crate::machine::Machine;
+use crate::machine::{Machine, RESIDENT_BYTES_MAX};
 use crate::sandbox::EngineError;
 
 /// Executes rounds and queries. It keeps compiled modules and memories for speed alone: what comes
@@ -20,6 +20,19 @@ impl Executor {
     /// # Errors
     /// The wasm machine does not work on this computer.
     pub fn new(limits: &Limits) -> Result<Self, EngineError> {
-        Ok(Self { machine: Machine::new(limits)?, capacity: Capacity::default() })
+        Self::with_resident_bytes(limits, RESIDENT_BYTES_MAX)
+    }
+
+    /// The same, keeping memories of canisters of so many bytes for replicated execution, and as
+    /// many again for queries. With less, messages wait longer for their pages.
+    ///
+    /// # Errors
+    /// The wasm machine does not work on this computer.
+    pub fn with_resident_bytes(
+        limits: &Limits,
+        resident_bytes_max: u64,
+    ) -> Result<Self, EngineError> {
+        let machine = Machine::new(limits, resident_bytes_max)?;
+        Ok(Self { machine, capacity: Capacity::default() })
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use replica_state::{Ingress, ReplicatedState, SenderInfo};
+use replica_state::{CyclesUse, Ingress, ReplicatedState, SenderInfo};
 use types::{CanisterId, Cycles, PrincipalId, UserError};
 
 use crate::Executor;
@@ -142,7 +142,7 @@ fn charge(
     state.totals.consumed_cycles = state.totals.consumed_cycles.plus(fee);
     if let Some(canister) = state.canister_mut(payer) {
         canister.system.balance = canister.system.balance.minus(fee);
-        canister.system.consumed = canister.system.consumed.plus(fee);
+        canister.system.consumed.add(CyclesUse::IngressInduction, fee);
     }
     Ok(())
 }

@@ -35,7 +35,7 @@ pub(crate) struct Run {
 }
 
 /// Bytes of resident memories kept for replicated execution, and as many again for queries.
-const RESIDENT_BYTES_MAX: u64 = 2 << 30;
+pub(crate) const RESIDENT_BYTES_MAX: u64 = 2 << 30;
 
 /// The wasm machine with the modules that it knows and the memories of canisters that ran lately.
 pub(crate) struct Machine {
@@ -48,12 +48,15 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    pub(crate) fn new(limits: &types::Limits) -> Result<Self, EngineError> {
+    pub(crate) fn new(
+        limits: &types::Limits,
+        resident_bytes_max: u64,
+    ) -> Result<Self, EngineError> {
         Ok(Self {
             engine: Engine::new(limits)?,
             modules: Modules::default(),
-            replicated: ResidentMemories::new(RESIDENT_BYTES_MAX),
-            queries: ResidentMemories::new(RESIDENT_BYTES_MAX),
+            replicated: ResidentMemories::new(resident_bytes_max),
+            queries: ResidentMemories::new(resident_bytes_max),
         })
     }
 

@@ -52,6 +52,7 @@ pub(crate) enum Method {
     StopCanister,
     DeleteCanister,
     CanisterStatus,
+    CanisterMetrics,
     CanisterInfo,
     CanisterMetadata,
     DepositCycles,
@@ -70,7 +71,6 @@ const MISSING_METHODS: &[&str] = &[
     "bitcoin_get_current_fee_percentiles",
     "bitcoin_get_utxos",
     "bitcoin_send_transaction",
-    "canister_metrics",
     "delete_canister_snapshot",
     "ecdsa_public_key",
     "flexible_http_request",
@@ -110,6 +110,7 @@ impl Method {
             "stop_canister" => Self::StopCanister,
             "delete_canister" => Self::DeleteCanister,
             "canister_status" => Self::CanisterStatus,
+            "canister_metrics" => Self::CanisterMetrics,
             "canister_info" => Self::CanisterInfo,
             "canister_metadata" => Self::CanisterMetadata,
             "deposit_cycles" => Self::DepositCycles,
@@ -351,7 +352,7 @@ impl Executor {
             Method::StartCanister => lifecycle::start(round, call),
             Method::StopCanister => stopping::stop(round, call),
             Method::DeleteCanister => lifecycle::delete(round, call),
-            Method::CanisterStatus | Method::CanisterInfo => {
+            Method::CanisterStatus | Method::CanisterMetrics | Method::CanisterInfo => {
                 let reply =
                     info::read(round.state, &round.subnet, method, &call.caller, &call.payload)?;
                 Ok(Done::Reply(reply))
@@ -379,7 +380,7 @@ pub(crate) fn query(
 ) -> Result<Vec<u8>, UserError> {
     let method = Method::find(name)?;
     match method {
-        Method::CanisterStatus | Method::CanisterInfo => {
+        Method::CanisterStatus | Method::CanisterMetrics | Method::CanisterInfo => {
             info::read(state, subnet, method, caller, payload)
         }
         Method::FetchCanisterLogs => logs::fetch(state, caller, payload),
@@ -417,6 +418,7 @@ pub(crate) fn check_ingress(
         Method::StartCanister
         | Method::StopCanister
         | Method::DeleteCanister
+        | Method::CanisterMetrics
         | Method::UninstallCode => check_controller_or_admin(subnet, canister, &call.caller),
         Method::CanisterStatus => info::check_status_visible(subnet, canister, &call.caller),
         _ => check_controller(canister, &call.caller),

@@ -13,7 +13,7 @@ pub(crate) mod tasks;
 pub(crate) use apply::{apply_changes, apply_settings, changed_bytes, watch_memory, write_log};
 pub(crate) use calls::expired;
 
-use replica_state::{CanisterState, CanisterStatus};
+use replica_state::{CanisterState, CanisterStatus, CyclesUse};
 use types::{CanisterId, Cycles, ErrorCode, PrincipalId, UserError};
 
 use crate::machine::is_wide;
@@ -86,7 +86,7 @@ pub(crate) fn settle(round: &mut Round<'_>, id: &CanisterId, paid: Cycles, instr
     let Some(canister) = round.state.canister_mut(id) else { return };
     let price = round.subnet.prices.message(instructions, is_wide(canister)).min(paid);
     canister.system.balance = canister.system.balance.plus(paid.minus(price));
-    round.consumed(id, price);
+    round.consumed(id, CyclesUse::Instructions, price);
 }
 
 /// The error for a canister that does not exist.

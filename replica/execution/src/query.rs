@@ -43,6 +43,10 @@ pub struct QueryRequest {
     pub certificate: Option<Bytes>,
 }
 
+/// Instructions that each call of a composite query counts besides those of the callee: the work
+/// around it. They bound the calls of one query, which could otherwise be a million small ones.
+const CALL_INSTRUCTIONS: u64 = 1_000_000;
+
 /// One query with all that it calls.
 struct Evaluation<'a> {
     executor: &'a Executor,
@@ -171,8 +175,10 @@ impl Evaluation<'_> {
             if frame.answer.is_some() {
                 return Ok(());
             }
+            self.check_instructions()?;
             let outcome = self.call(frame, &call).map_err(Failure::Query)?;
             let response = payload(outcome);
+            self.check_instructions()?;
             match self.callback(frame, &call, response) {
                 Ok(calls) => waiting.extend(calls),
                 // Another call of this frame can still lead to an answer.
@@ -185,18 +191,25 @@ impl Evaluation<'_> {
         Ok(())
     }
 
+    /// Ends the whole query when its calls have used up what it has: no callback could run any more.
+    fn check_instructions(&self) -> Result<(), Failure> {
+        match self.instructions_left {
+            0 => Err(Failure::Query(UserError::new(
+                ErrorCode::QueryCallGraphTotalInstructionLimitExceeded,
+                "Composite query calls exceeded the instruction limit.",
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     /// One call. An error ends the whole query; a failure of the callee is its outcome.
     fn call(&mut self, frame: &Frame, call: &OutgoingCall) -> Result<CallOutcome, UserError> {
         let caller = frame.canister.system.canister_id;
-        let depth_max = self.subnet.config.limits.composite_query_depth_max;
         let depth = frame.depth + 1;
-        if depth > depth_max {
+        if depth > self.subnet.config.limits.composite_query_depth_max {
             return Err(UserError::new(
                 ErrorCode::QueryCallGraphTooDeep,
-                format!(
-                    "Composite query call from canister {caller} exceeds the maximum call depth of \
-                     {depth_max}"
-                ),
+                "Composite query calls exceeded the maximum call depth.",
             ));
         }
         if self.state.is_management(&call.callee) {
@@ -207,16 +220,7 @@ impl Evaluation<'_> {
                 Err(error) => CallOutcome::Failed(error),
             });
         }
-        if self.instructions_left == 0 {
-            return Err(UserError::new(
-                ErrorCode::QueryCallGraphTotalInstructionLimitExceeded,
-                format!(
-                    "Composite query from canister {caller} exceeds the limit of {} instructions \
-                     for all its calls",
-                    self.subnet.config.limits.instructions_per_composite_query_max
-                ),
-            ));
-        }
+        self.instructions_left = self.instructions_left.saturating_sub(CALL_INSTRUCTIONS);
         self.ask(Ask {
             canister: call.callee,
             method: call.method.clone(),

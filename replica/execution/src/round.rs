@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use replica_state::{
-    CallOrigin, CanisterState, Reject, ReplicatedState, Response, ResponsePayload,
+    CallOrigin, CanisterState, CyclesUse, Reject, ReplicatedState, Response, ResponsePayload,
 };
 use types::{CanisterId, Cycles, ErrorCode, Height, MessageId, RejectCode, Time, UserError};
 
 use crate::capacity::{Occupied, Room};
 use crate::subnet::Subnet;
+use crate::system_api::SystemEffects;
 
 /// What a round did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -101,15 +102,21 @@ impl Round<'_> {
         self.state.canister(id).map(Occupied::by).unwrap_or_default()
     }
 
-    /// Notes cycles that a canister consumed; they were taken from its balance before.
-    pub(crate) fn consumed(&mut self, id: &CanisterId, amount: Cycles) {
+    /// Notes cycles that a canister spent; they were taken from its balance before.
+    pub(crate) fn consumed(&mut self, id: &CanisterId, spent_on: CyclesUse, amount: Cycles) {
         if amount == Cycles::ZERO {
             return;
         }
         self.state.totals.consumed_cycles = self.state.totals.consumed_cycles.plus(amount);
         if let Some(canister) = self.state.canister_mut(id) {
-            canister.system.consumed = canister.system.consumed.plus(amount);
+            canister.system.consumed.add(spent_on, amount);
         }
+    }
+
+    /// Notes what a message spent besides its instructions.
+    pub(crate) fn consumed_by(&mut self, id: &CanisterId, effects: &SystemEffects) {
+        self.consumed(id, CyclesUse::Transmission, effects.transmission);
+        self.consumed(id, CyclesUse::Burned, effects.burned);
     }
 
     /// Gives a call its answer on behalf of the canister that was called.

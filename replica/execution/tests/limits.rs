@@ -295,7 +295,7 @@ fn cycles_burned_by_an_installation_are_counted() {
     let mut subnet = Subnet::new();
     let id = subnet.install_new(text);
     assert_eq!(subnet.state.totals.consumed_cycles, Cycles(12345));
-    assert_eq!(subnet.state.canister(&id).unwrap().system.consumed, Cycles(12345));
+    assert_eq!(subnet.state.canister(&id).unwrap().system.consumed.burned, Cycles(12345));
     // An installation that fails burns nothing.
     let trap = text.replace("(i32.const 0))))", "(i32.const 0)) unreachable))");
     subnet.install(id, ic::CanisterInstallMode::Reinstall, &module(&trap), b"").unwrap_err();

@@ -1,7 +1,7 @@
 //! What the interface needs from the rest of the node: declared here, joined by the node.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,6 +21,8 @@ pub struct Api {
     pub limits: Limits,
     /// The version that runs.
     pub version: ReplicaVersion,
+    /// SHA-256 of the program that runs, in hex, once it is known.
+    pub program_hash: Arc<OnceLock<String>>,
     /// The latest certified state, and who waits for the next ones.
     pub certified: Arc<CertifiedStates>,
     /// Where admitted calls go.

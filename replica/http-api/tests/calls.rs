@@ -467,5 +467,6 @@ async fn status() {
     }
     assert_eq!(value.get("root_key").bytes(), &chain.chain.root_key_der[..]);
     assert_eq!(value.get("replica_health_status").text(), "healthy");
+    assert_eq!(value.get("impl_hash").text(), "0123abcd");
     assert_eq!(value.get("certified_height"), &Value::Nat(2));
 }

@@ -114,7 +114,7 @@ async fn answers_are_frozen() {
         Format {
             name: "status",
             encodings: status,
-            hash: "41c8052158873a8adb63cb49b502a1a22c8c92fdef539efbcbaf76a6ed99898b",
+            hash: "bf61d514ab7f7130924c9ecb69980605353d73a8eb7a394769f29c8a3a6abfef",
         },
         Format {
             name: "answers to calls",

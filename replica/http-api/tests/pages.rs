@@ -78,9 +78,13 @@ async fn the_topology_names_a_canister_id_to_create_by() {
     assert_eq!(subnet["canister_ranges"][0]["start"]["canister_id"], first);
 }
 
-/// A node that has published no certified state.
+/// A node that has published no certified state, and does not know the hash of its program yet.
 fn unready(chain: &Arc<TestChain>) -> Api {
-    Api { certified: Arc::new(CertifiedStates::new(10)), ..chain.api(limits()) }
+    Api {
+        certified: Arc::new(CertifiedStates::new(10)),
+        program_hash: Arc::default(),
+        ..chain.api(limits())
+    }
 }
 
 #[tokio::test]
@@ -89,6 +93,7 @@ async fn a_node_that_is_not_ready_says_so() {
     let router = router(unready(&chain), &mut Registry::default());
     let status = get(&router, "/api/v2/status").await.cbor();
     assert_eq!(status.get("replica_health_status").text(), "starting");
+    assert!(!status.keys().contains(&"impl_hash"));
     assert_eq!(get(&router, "/_/").await.status, StatusCode::OK);
     let soon = Time(START.0 + 1_000_000_000);
     let (key, id) = (Key::ed25519(1), CanisterId::from_index(0));

@@ -4,7 +4,7 @@
 //!   simulation uses the same code.
 //! - [`opening`] makes consensus and execution of what is on disk.
 //! - [`node`] starts a whole node from its configuration and ends it in order; [`descriptors`]
-//!   says how many connections it may take.
+//!   says how many connections it may take, [`program`] which program runs.
 //! - [`config`] and [`node_key`] are what the operator gives; [`outlook`], [`metrics`] and
 //!   [`operator`] what the operator gets.
 //!
@@ -31,4 +31,5 @@ pub mod node_key;
 pub mod opening;
 pub mod operator;
 pub mod outlook;
+pub mod program;
 pub mod wiring;

@@ -24,6 +24,7 @@ use crate::metrics::Metrics;
 use crate::opening::{OpenError, Opening, Site, open};
 use crate::operator::OperatorView;
 use crate::outlook::{Outlook, Reporter};
+use crate::program::program_hash;
 use crate::wiring::NodeEvent;
 
 /// How long open connections get to finish when the node stops.
@@ -207,6 +208,7 @@ impl Running {
             subnet: Arc::clone(&config.subnet),
             limits: http_limits(),
             version: config.subnet.replica_version.clone(),
+            program_hash: program_hash(),
             certified: Arc::clone(&self.states),
             submit: Arc::new(Submission { injector: self.engine.injector(), outlook }),
             execution: Arc::new(QueryExecution(Arc::clone(&self.executor))),

@@ -4,6 +4,7 @@ use crate::calls::{CallOrigin, Calls};
 use crate::canister_history::CanisterHistory;
 use crate::canister_log::CanisterLog;
 use crate::chunk_store::ChunkStore;
+use crate::consumed::ConsumedCycles;
 use crate::execution_state::{ExecutionState, SystemMethod};
 use crate::message::{Reject, Response, ResponsePayload};
 use crate::queues::CanisterQueues;
@@ -82,8 +83,8 @@ pub struct SystemState {
     pub balance: Cycles,
     /// Cycles set aside for storage.
     pub reserved_balance: Cycles,
-    /// Cycles consumed since creation.
-    pub consumed: Cycles,
+    /// Cycles spent since creation.
+    pub consumed: ConsumedCycles,
     /// Until when storage and allocations are paid.
     pub charged_until: Time,
     /// Whether it takes calls.
@@ -128,7 +129,7 @@ impl SystemState {
             settings: Arc::new(settings),
             balance,
             reserved_balance: Cycles::ZERO,
-            consumed: Cycles::ZERO,
+            consumed: ConsumedCycles::default(),
             charged_until: now,
             status: CanisterStatus::Running,
             certified_data: Bytes::new(),
@@ -210,7 +211,8 @@ impl CanisterState {
     /// Bytes that the canister is charged for.
     pub fn memory_bytes(&self) -> u64 {
         let execution = self.execution.as_ref().map_or(0, ExecutionState::memory_bytes);
-        execution.saturating_add(self.system.chunk_store.bytes())
+        let system = &self.system;
+        execution.saturating_add(system.chunk_store.bytes()).saturating_add(system.log.bytes())
     }
 
     /// Whether a round may have anything to do for the canister, now or at a later time.

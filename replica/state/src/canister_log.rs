@@ -44,6 +44,11 @@ impl CanisterLog {
         self.next_index += 1;
         self.bytes += record.bytes();
         self.records.push_back(record);
+        self.trim(bytes_max);
+    }
+
+    /// Drops the oldest entries while all together exceed `bytes_max`.
+    pub fn trim(&mut self, bytes_max: u64) {
         while self.bytes > bytes_max {
             let Some(oldest) = self.records.pop_front() else { break };
             self.bytes -= oldest.bytes();
@@ -82,8 +87,15 @@ mod tests {
         log.push(Time(11), &[1; 500], 100);
         let lengths: Vec<_> = log.records().map(|record| record.content.len()).collect();
         assert_eq!((lengths, log.bytes()), (vec![84], 100));
+        log.push(Time(11), b"", 100);
+        assert_eq!((log.records().count(), log.bytes()), (1, 16), "there is no room for both");
+        log.push(Time(11), b"two", 100);
+        log.trim(19);
+        assert_eq!((log.records().count(), log.bytes()), (1, 19));
+        log.push(Time(11), b"nowhere", 0);
+        assert_eq!((log.records().count(), log.bytes()), (0, 0));
         log.clear();
         log.push(Time(12), b"x", 100);
-        assert_eq!(log.records().next().map(|record| record.index), Some(11));
+        assert_eq!(log.records().next().map(|record| record.index), Some(14));
     }
 }

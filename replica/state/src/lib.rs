@@ -20,6 +20,7 @@ mod chunk_store;
 #[cfg(test)]
 #[path = "../../../types/conformance.rs"]
 mod conformance;
+mod consumed;
 mod execution_state;
 mod ingress_history;
 mod message;
@@ -43,6 +44,7 @@ pub use canister_history::{
 };
 pub use canister_log::{CanisterLog, LogRecord};
 pub use chunk_store::{ChunkStore, ChunkStoreFull};
+pub use consumed::{ConsumedCycles, CyclesUse};
 pub use execution_state::{
     ExecutionState, GlobalValue, Memory, Metadata, Module, ModuleInfo, SystemMethod,
     WASM_PAGE_BYTES, WasmMethod,

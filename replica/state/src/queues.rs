@@ -110,12 +110,12 @@ impl CanisterQueues {
     }
 
     /// Whether a request to `receiver` would find room: both its own slot and the one of its
-    /// response.
+    /// response. A capacity of 0 has no room for anybody, also not for who was never called.
     pub fn can_call(&self, receiver: &CanisterId, capacity: u64) -> bool {
-        self.peers.get(receiver).is_none_or(|peer| {
-            peer.output_requests < capacity
-                && peer.awaited_responses + peer.input_responses() < capacity
-        })
+        let (requests, responses) = self.peers.get(receiver).map_or((0, 0), |peer| {
+            (peer.output_requests, peer.awaited_responses + peer.input_responses())
+        });
+        requests < capacity && responses < capacity
     }
 
     /// Queues a request to another canister and reserves the slot of its response.

@@ -35,6 +35,8 @@ pub struct CanisterSettings {
     pub wasm_memory_limit: u64,
     /// `canister_on_low_wasm_memory` runs when fewer bytes than this remain; 0 means never.
     pub wasm_memory_threshold: u64,
+    /// Bytes of log that are kept, the latest ones.
+    pub log_memory_limit: u64,
     /// Who may read the log.
     pub log_visibility: Visibility,
     /// Who may read snapshots.
@@ -47,7 +49,7 @@ pub struct CanisterSettings {
 
 impl CanisterSettings {
     /// The settings of a new canister for which nothing was asked (interface specification,
-    /// "canister_settings"): 30 days of freezing threshold, 5 T cycles of reservation.
+    /// "canister_settings"): 30 days of freezing threshold, 5 T cycles of reservation, 4 KiB of log.
     pub fn of_new_canister(controllers: BTreeSet<PrincipalId>) -> Self {
         Self {
             controllers,
@@ -58,6 +60,7 @@ impl CanisterSettings {
             minimum_incoming_call_cycles: Cycles::ZERO,
             wasm_memory_limit: 3 << 30,
             wasm_memory_threshold: 0,
+            log_memory_limit: 4_096,
             log_visibility: Visibility::Controllers,
             snapshot_visibility: Visibility::Controllers,
             status_visibility: Visibility::Controllers,

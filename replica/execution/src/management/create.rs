@@ -1,7 +1,7 @@
 //! Creating canisters and giving them cycles.
 
 use candid::Nat;
-use replica_state::{CanisterChange, CanisterState, ChangeDetails, SystemState};
+use replica_state::{CanisterChange, CanisterState, ChangeDetails, CyclesUse, SystemState};
 use types::{CanisterId, Cycles, ErrorCode, PrincipalId, UserError};
 
 use super::types::{
@@ -36,7 +36,7 @@ pub(super) fn create(round: &mut Round<'_>, call: &mut ManagementCall) -> Result
     let id = next_id(round)?;
     let created = add(round, call, id, args.settings, args.sender_canister_version, balance)?;
     call.cycles = Cycles::ZERO;
-    round.state.totals.consumed_cycles = round.state.totals.consumed_cycles.plus(fee);
+    round.consumed(&id, CyclesUse::Creation, fee);
     Ok(created)
 }
 

@@ -8,12 +8,15 @@ use types::{CanisterId, ErrorCode, PrincipalId, UserError};
 
 use super::types::{
     CanisterIdRange, CanisterIdRecord, CanisterInfoArgs, CanisterInfoResult, CanisterMetadataArgs,
-    CanisterMetadataResult, CanisterStatusResult, CanisterStatusType, Change, ChangeDetails,
-    ChangeOrigin, CodeDeploymentMode, CodeDeploymentRecord, ControllersChangeRecord,
-    CreationRecord, FromCanisterRecord, FromUserRecord, ListCanistersResult, MemoryMetrics,
-    QueryStats, SubnetInfoArgs, SubnetInfoResult, decode, encode,
+    CanisterMetadataResult, CanisterMetricsResult, CanisterStatusResult, CanisterStatusType,
+    Change, ChangeDetails, ChangeOrigin, CodeDeploymentMode, CodeDeploymentRecord,
+    ControllersChangeRecord, CreationRecord, CyclesConsumed, FromCanisterRecord, FromUserRecord,
+    ListCanistersResult, MemoryMetrics, QueryStats, SubnetInfoArgs, SubnetInfoResult, decode,
+    encode,
 };
-use super::{Done, ManagementCall, Method, errors, find, reply, settings};
+use super::{
+    Done, ManagementCall, Method, check_controller_or_admin, errors, find, reply, settings,
+};
 use crate::round::Round;
 use crate::subnet::Subnet;
 
@@ -22,7 +25,7 @@ const CHANGE_BYTES: u64 = 128;
 /// The configuration of genesis is the only one that the subnet ever had.
 const REGISTRY_VERSION: u64 = 0;
 
-/// `canister_status` or `canister_info`, replicated or as a query.
+/// `canister_status`, `canister_metrics` or `canister_info`, replicated or as a query.
 pub(super) fn read(
     state: &ReplicatedState,
     subnet: &Subnet,
@@ -32,6 +35,7 @@ pub(super) fn read(
 ) -> Result<Vec<u8>, UserError> {
     match method {
         Method::CanisterInfo => info(state, payload),
+        Method::CanisterMetrics => metrics(state, subnet, caller, payload),
         _ => status(state, subnet, caller, payload),
     }
 }
@@ -69,12 +73,11 @@ fn status(
         CanisterStatus::Stopping { .. } => CanisterStatusType::Stopping,
         CanisterStatus::Stopped => CanisterStatusType::Stopped,
     };
-    let log_bytes_max = subnet.config.limits.canister_log_bytes_max;
     Ok(encode(&CanisterStatusResult {
         ready_for_migration: system.status == CanisterStatus::Stopped && system.queues.is_idle(),
         status,
         version: system.canister_version,
-        settings: settings::definite(&system.settings, log_bytes_max),
+        settings: settings::definite(&system.settings),
         module_hash: canister
             .execution
             .as_ref()
@@ -85,6 +88,31 @@ fn status(
         reserved_cycles: system.reserved_balance.0.into(),
         idle_cycles_burned_per_day: subnet.idle_per_day(canister, memory_bytes).0.into(),
         query_stats: no_query_stats(),
+    }))
+}
+
+fn metrics(
+    state: &ReplicatedState,
+    subnet: &Subnet,
+    caller: &PrincipalId,
+    payload: &[u8],
+) -> Result<Vec<u8>, UserError> {
+    let args: CanisterIdRecord = decode(payload)?;
+    let canister = find(state, args.canister_id)?;
+    check_controller_or_admin(subnet, canister, caller)?;
+    let consumed = &canister.system.consumed;
+    Ok(encode(&CanisterMetricsResult {
+        cycles_consumed: CyclesConsumed {
+            memory: consumed.memory.0.into(),
+            compute_allocation: consumed.compute_allocation.0.into(),
+            ingress_induction: consumed.ingress_induction.0.into(),
+            instructions: consumed.instructions.0.into(),
+            request_and_response_transmission: consumed.transmission.0.into(),
+            uninstall: consumed.uninstall.0.into(),
+            canister_creation: consumed.creation.0.into(),
+            http_outcalls: 0u8.into(),
+            burned_cycles: consumed.burned.0.into(),
+        },
     }))
 }
 

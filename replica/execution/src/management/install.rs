@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use replica_state::{
-    CanisterState, ChangeDetails, ExecutionState, InstallMode, LowMemoryHook, Memory, Module,
-    PAGE_BYTES, SystemMethod, Task,
+    CanisterState, ChangeDetails, CyclesUse, ExecutionState, InstallMode, LowMemoryHook, Memory,
+    Module, PAGE_BYTES, SystemMethod, Task,
 };
 use types::{CanisterId, Cycles, PrincipalId, UserError};
 
@@ -25,12 +25,14 @@ use super::{
 };
 use crate::canister_error::CanisterError;
 use crate::capacity::{Occupied, Room};
-use crate::machine::EntryPoint;
+use crate::machine::{EntryPoint, is_wide};
 use crate::message::{
-    apply_changes, apply_settings, changed_bytes, pay_ahead, settle, watch_memory, write_log,
+    apply_changes, apply_settings, changed_bytes, check_can_pay, pay_ahead, settle, watch_memory,
+    write_log,
 };
 use crate::round::Round;
 use crate::sandbox::CompiledModule;
+use crate::subnet::Subnet;
 use crate::system_api::{Context, Counters, MessageInput, MessageStart};
 use crate::{Executor, LocalFailure};
 
@@ -89,8 +91,8 @@ struct Steps<'a, 'r> {
     caller: PrincipalId,
     instructions_left: u64,
     instructions_used: u64,
-    /// Fees and burned cycles, to be counted if the installation takes place.
-    cycles_consumed: Cycles,
+    /// Cycles that the steps burned, to be counted if the installation takes place.
+    cycles_burned: Cycles,
     /// Bytes that changed, to be counted if the installation takes place.
     changed_bytes: u64,
 }
@@ -148,14 +150,17 @@ impl Executor {
             caller,
             instructions_left: limit,
             instructions_used: 0,
-            cycles_consumed: Cycles::ZERO,
+            cycles_burned: Cycles::ZERO,
             changed_bytes: 0,
         };
         let result = steps.run(installation);
-        let (used, consumed) = (steps.instructions_used, steps.cycles_consumed);
+        let (used, burned) = (steps.instructions_used, steps.cycles_burned);
         let changed_bytes = steps.changed_bytes;
         let result = match result {
-            Ok(installed) => Ok(installed),
+            Ok((installed, hash)) => {
+                let back = paid.minus(round.subnet.prices.message(used, is_wide(&installed)));
+                check_can_stay(&round.subnet, &installed, back, &caller).map(|()| (installed, hash))
+            }
             Err(StepError::Local(failure)) => return Err(MethodError::Local(failure)),
             Err(StepError::Canister(error)) => Err(error.into_user_error(id)),
             Err(StepError::User(error)) => Err(error),
@@ -167,7 +172,7 @@ impl Executor {
             round.state.put_canister(installed);
             round.resized(before, &id);
             round.changed(changed_bytes);
-            round.consumed(&id, consumed);
+            round.consumed(&id, CyclesUse::Burned, burned);
             let details = ChangeDetails::CodeDeployment { mode, module_hash };
             let origin = call.change_origin(sender_canister_version);
             lifecycle::record(round, id, version, origin, details);
@@ -176,6 +181,19 @@ impl Executor {
         result?;
         Ok(nothing()?)
     }
+}
+
+/// Whether the canister would not be frozen by what was installed, when it has got `back` what was
+/// paid ahead and not used.
+fn check_can_stay(
+    subnet: &Subnet,
+    installed: &CanisterState,
+    back: Cycles,
+    caller: &PrincipalId,
+) -> Result<(), UserError> {
+    let mut canister = installed.clone();
+    canister.system.balance = canister.system.balance.plus(back);
+    check_can_pay(subnet, &canister, Cycles::ZERO, caller).map_err(errors::install_needs_cycles)
 }
 
 /// Whether the mode fits what is there.
@@ -375,14 +393,15 @@ impl Steps<'_, '_> {
         match run.result {
             Ok((changes, effects)) => {
                 self.changed_bytes += changed_bytes(&changes, &effects);
-                let (now, limits) = (self.round.now, &self.round.subnet.config.limits);
+                let now = self.round.now;
                 let state = Arc::make_mut(&mut canister);
+                let bytes_max = state.system.settings.log_memory_limit;
                 apply_changes(state, changes, &effects);
                 apply_settings(state, &effects);
                 state.system.balance = effects.balance;
-                self.cycles_consumed = self.cycles_consumed.plus(effects.consumed);
+                self.cycles_burned = self.cycles_burned.plus(effects.burned);
                 for content in run.log {
-                    state.system.log.push(now, &content, limits.canister_log_bytes_max);
+                    state.system.log.push(now, &content, bytes_max);
                 }
                 Ok(Arc::unwrap_or_clone(canister))
             }

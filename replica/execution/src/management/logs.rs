@@ -9,6 +9,10 @@ use super::types::{
     encode,
 };
 
+/// Bytes of a reply besides its records, and of a record besides its content, at most.
+const REPLY_OVERHEAD_BYTES: u64 = 1_024;
+const RECORD_OVERHEAD_BYTES: u64 = 24;
+
 /// `fetch_canister_logs`
 pub(super) fn fetch(
     state: &ReplicatedState,
@@ -24,9 +28,21 @@ pub(super) fn fetch(
             format!("Caller {caller} is not allowed to access canister logs"),
         ));
     }
-    let records = canister.system.log.records();
-    let wanted = records.filter(|record| is_wanted(record, args.filter.as_ref()));
-    let canister_log_records = wanted
+    let wanted = canister.system.log.records();
+    let wanted = wanted.filter(|record| is_wanted(record, args.filter.as_ref()));
+    let bytes_max = state.config.limits.reply_bytes_max.saturating_sub(REPLY_OVERHEAD_BYTES);
+    let fits = within(bytes_max);
+    // Of all there is the latest is told; a filter reads on from the beginning of its range.
+    let records: Vec<_> = match args.filter {
+        Some(_) => wanted.take_while(fits).collect(),
+        None => {
+            let mut latest: Vec<_> = wanted.rev().take_while(fits).collect();
+            latest.reverse();
+            latest
+        }
+    };
+    let canister_log_records = records
+        .into_iter()
         .map(|record| CanisterLogRecord {
             idx: record.index,
             timestamp_nanos: record.time.0,
@@ -34,6 +50,16 @@ pub(super) fn fetch(
         })
         .collect();
     Ok(encode(&FetchCanisterLogsResult { canister_log_records }))
+}
+
+/// Whether a record and all before it fit into a reply.
+fn within(bytes_max: u64) -> impl FnMut(&&LogRecord) -> bool {
+    let mut left = Some(bytes_max);
+    move |record| {
+        let bytes = record.content.len() as u64 + RECORD_OVERHEAD_BYTES;
+        left = left.and_then(|left| left.checked_sub(bytes));
+        left.is_some()
+    }
 }
 
 /// Filters are half open: from the start up to, not including, the end.

@@ -21,7 +21,7 @@ const HEAP_LIMIT_MAX: u128 = 1 << 48;
 /// Principals in a list of viewers.
 const VIEWERS_MAX: usize = 10;
 /// The limits of `log_memory_limit`, besides 0.
-const LOG_BYTES: std::ops::RangeInclusive<u128> = 4_096..=2_097_152;
+const LOG_BYTES: std::ops::RangeInclusive<u64> = 4_096..=2_097_152;
 
 /// `update_settings`
 pub(super) fn update(round: &mut Round<'_>, call: &mut ManagementCall) -> Result<Done, UserError> {
@@ -43,6 +43,8 @@ pub(super) fn update(round: &mut Round<'_>, call: &mut ManagementCall) -> Result
         check_can_pay(&round.subnet, &after, Cycles::ZERO, &call.caller)?;
     }
     after.system.bump_version();
+    let log_bytes_max = after.system.settings.log_memory_limit;
+    after.system.log.trim(log_bytes_max);
     watch_memory(&mut after, limits);
     if changes_controllers {
         let details = ChangeDetails::SettingsChange {
@@ -68,7 +70,8 @@ pub(super) fn of_new_canister(
     caller: PrincipalId,
     limits: &Limits,
 ) -> Result<Settings, UserError> {
-    let settings = Settings::of_new_canister(BTreeSet::from([caller]));
+    let mut settings = Settings::of_new_canister(BTreeSet::from([caller]));
+    settings.log_memory_limit = limits.canister_log_bytes_max;
     wanted.map_or(Ok(settings.clone()), |wanted| changed(&settings, wanted, limits))
 }
 
@@ -111,7 +114,9 @@ fn changed(
     if let Some(bytes) = threshold {
         settings.wasm_memory_threshold = bytes as u64;
     }
-    check_log_limit(&wanted.log_memory_limit)?;
+    if let Some(limit) = &wanted.log_memory_limit {
+        settings.log_memory_limit = check_log_limit(limit)?;
+    }
     let visibility = [
         (&wanted.log_visibility, &mut settings.log_visibility),
         (&wanted.snapshot_visibility, &mut settings.snapshot_visibility),
@@ -135,13 +140,9 @@ fn at_most(name: &str, nat: &Nat, most: u128) -> Result<u128, UserError> {
     }
 }
 
-/// The log keeps what the subnet's limits say; the setting is checked, so that a module that sets
-/// it finds the errors of the interface, and otherwise without effect.
-fn check_log_limit(wanted: &Option<Nat>) -> Result<(), UserError> {
-    let Some(nat) = wanted else { return Ok(()) };
-    match u128::try_from(nat.0.clone()) {
-        Ok(0) => Ok(()),
-        Ok(bytes) if LOG_BYTES.contains(&bytes) => Ok(()),
+fn check_log_limit(nat: &Nat) -> Result<u64, UserError> {
+    match u64::try_from(&nat.0) {
+        Ok(bytes) if bytes == 0 || LOG_BYTES.contains(&bytes) => Ok(bytes),
         _ => Err(errors::invalid_settings(&format!(
             "log_memory_limit must be 0 or from {} to {}, not {nat}",
             LOG_BYTES.start(),
@@ -225,7 +226,7 @@ pub(super) fn variables_hash(settings: &Settings) -> [u8; 32] {
 }
 
 /// The settings as the interface shows them.
-pub(super) fn definite(settings: &Settings, log_bytes_max: u64) -> DefiniteCanisterSettings {
+pub(super) fn definite(settings: &Settings) -> DefiniteCanisterSettings {
     let visibility = |visibility: &Visibility| match visibility {
         Visibility::Controllers => WireVisibility::Controllers,
         Visibility::Public => WireVisibility::Public,
@@ -245,7 +246,7 @@ pub(super) fn definite(settings: &Settings, log_bytes_max: u64) -> DefiniteCanis
         reserved_cycles_limit: settings.reserved_cycles_limit.0.into(),
         minimum_incoming_canister_call_cycles: settings.minimum_incoming_call_cycles.0.into(),
         log_visibility: visibility(&settings.log_visibility),
-        log_memory_limit: log_bytes_max.into(),
+        log_memory_limit: settings.log_memory_limit.into(),
         snapshot_visibility: visibility(&settings.snapshot_visibility),
         status_visibility: visibility(&settings.status_visibility),
         wasm_memory_limit: settings.wasm_memory_limit.into(),

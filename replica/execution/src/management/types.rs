@@ -119,6 +119,26 @@ pub(crate) struct CanisterStatusResult {
     pub(crate) query_stats: QueryStats,
 }
 
+/// `cycles_consumed`
+#[derive(CandidType, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CyclesConsumed {
+    pub(crate) memory: Nat,
+    pub(crate) compute_allocation: Nat,
+    pub(crate) ingress_induction: Nat,
+    pub(crate) instructions: Nat,
+    pub(crate) request_and_response_transmission: Nat,
+    pub(crate) uninstall: Nat,
+    pub(crate) canister_creation: Nat,
+    pub(crate) http_outcalls: Nat,
+    pub(crate) burned_cycles: Nat,
+}
+
+/// `canister_metrics_result`
+#[derive(CandidType, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CanisterMetricsResult {
+    pub(crate) cycles_consumed: CyclesConsumed,
+}
+
 /// One range of `list_canisters_result`.
 #[derive(CandidType, Deserialize, Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CanisterIdRange {

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use replica_state::{
-    CallContextId, Callback, CanisterState, LowMemoryHook, Memory, PAGE_BYTES, Request,
-    WASM_PAGE_BYTES,
+    CallContextId, Callback, CanisterState, CanisterStatus, LowMemoryHook, Memory, PAGE_BYTES,
+    Request, SystemMethod, Task, WASM_PAGE_BYTES,
 };
 use types::{CanisterId, Cycles, ErrorCode, Limits, UserError};
 
@@ -21,8 +21,8 @@ pub(crate) fn write_log(round: &mut Round<'_>, id: &CanisterId, log: VecDeque<Ve
         return;
     }
     let now = round.now;
-    let bytes_max = round.subnet.config.limits.canister_log_bytes_max;
     if let Some(canister) = round.state.canister_mut(id) {
+        let bytes_max = canister.system.settings.log_memory_limit;
         for content in log {
             canister.system.log.push(now, &content, bytes_max);
         }
@@ -59,6 +59,7 @@ fn apply(
     let subnet = Arc::clone(&round.subnet);
     let limits = &subnet.config.limits;
     keep_count(round, &id, &changes, &effects);
+    round.consumed_by(&id, &effects);
     let canister = round.state.canister_mut(&id)?;
     apply_changes(canister, changes, &effects);
     apply_settings(canister, &effects);
@@ -71,7 +72,6 @@ fn apply(
     }
     canister.system.bump_version();
     watch_memory(canister, limits);
-    round.consumed(&id, effects.consumed);
     effects.answer
 }
 
@@ -153,7 +153,7 @@ fn send(canister: &mut CanisterState, context: CallContextId, call: OutgoingCall
         .expect("ic0.call_perform made sure of a free slot");
 }
 
-/// Notes whether the hook for low memory is due.
+/// Notes whether the hook for low memory is due, and puts it before all other work as soon as it is.
 pub(crate) fn watch_memory(canister: &mut CanisterState, limits: &Limits) {
     let Some(execution) = &canister.execution else { return };
     let settings = &canister.system.settings;
@@ -167,11 +167,21 @@ pub(crate) fn watch_memory(canister: &mut CanisterState, limits: &Limits) {
     };
     let used = execution.heap.size.saturating_mul(WASM_PAGE_BYTES);
     let is_low = capacity.saturating_sub(used) < settings.wasm_memory_threshold;
-    canister.system.low_memory_hook = match (is_low, canister.system.low_memory_hook) {
-        (false, _) => LowMemoryHook::ConditionNotSatisfied,
-        (true, LowMemoryHook::ConditionNotSatisfied) => LowMemoryHook::Ready,
-        (true, hook) => hook,
-    };
+    let can_run = canister.has(SystemMethod::OnLowWasmMemory);
+    let system = &mut canister.system;
+    match (is_low, system.low_memory_hook) {
+        (false, _) => {
+            system.low_memory_hook = LowMemoryHook::ConditionNotSatisfied;
+            system.tasks.retain(|task| *task != Task::OnLowWasmMemory);
+        }
+        (true, LowMemoryHook::ConditionNotSatisfied) => {
+            system.low_memory_hook = LowMemoryHook::Ready;
+            if can_run && system.status == CanisterStatus::Running {
+                system.tasks.push_front(Task::OnLowWasmMemory);
+            }
+        }
+        (true, _) => {}
+    }
 }
 
 /// Answers the call if the message did, or if nothing can answer it any more.

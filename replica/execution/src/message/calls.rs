@@ -172,7 +172,7 @@ impl Executor {
                     canister.system.balance = effects.balance;
                     canister.system.bump_version();
                 }
-                round.consumed(&id, effects.consumed);
+                round.consumed_by(&id, &effects);
                 query_outcome(id, effects.answer)
             }
         };

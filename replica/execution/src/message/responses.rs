@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use replica_state::{CallContext, CallOrigin, Callback, Response, ResponsePayload};
+use replica_state::{CallContext, CallOrigin, Callback, CyclesUse, Response, ResponsePayload};
 use types::{CanisterId, Cycles, MANAGEMENT_CANISTER};
 
 use super::{apply, settle};
@@ -24,7 +24,9 @@ impl Executor {
         id: CanisterId,
         response: &Response,
     ) -> Result<(), LocalFailure> {
-        let Some((callback, context)) = take_callback(round, &id, response) else { return Ok(()) };
+        let Some((callback, mut context)) = take_callback(round, &id, response) else {
+            return Ok(());
+        };
         let empty = round.canister(&id).is_none_or(|canister| canister.execution.is_none());
         if context.deleted || empty {
             // The code that made the call is gone: only the cycles come home.
@@ -36,13 +38,15 @@ impl Executor {
             return Ok(());
         }
         let mut run = self.run_callback(round, &id, &callback, &context, response)?;
-        let mut instructions = run.instructions;
         if let (Err(error), Some(_)) = (&run.result, callback.on_cleanup) {
-            let error = error.clone();
+            let (error, used) = (error.clone(), run.instructions);
             apply::write_log(round, &id, std::mem::take(&mut run.log));
+            // For its counters the cleanup goes on where the callback ended.
+            context.instructions = context.instructions.saturating_add(used);
             run = self.clean_up(round, &id, &callback, &context, response, error)?;
-            instructions = instructions.saturating_add(run.instructions);
+            run.instructions = run.instructions.saturating_add(used);
         }
+        let instructions = run.instructions;
         apply::conclude(round, id, callback.context, run);
         settle(round, &id, callback.prepaid_execution, instructions);
         Ok(())
@@ -96,7 +100,7 @@ impl Executor {
                     canister.system.balance = effects.balance;
                     canister.system.bump_version();
                 }
-                round.consumed(id, effects.consumed);
+                round.consumed_by(id, &effects);
                 Err(error)
             }
             Err(second) => Err(CanisterError::Cleanup(Box::new(error), Box::new(second))),
@@ -154,7 +158,7 @@ fn take_callback(
     let price = subnet.prices.transmission(bytes as u64).min(callback.prepaid_transmission);
     system.balance = system.balance.plus(callback.prepaid_transmission.minus(price));
     let context = system.calls.context(callback.context)?.clone();
-    round.consumed(id, price);
+    round.consumed(id, CyclesUse::Transmission, price);
     Some((callback, context))
 }
 

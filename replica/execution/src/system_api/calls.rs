@@ -153,7 +153,7 @@ impl MessageApi {
         }
         if self.charges_calls() {
             self.effects.balance = self.effects.balance.minus(cost.total());
-            self.effects.consumed = self.effects.consumed.plus(cost.request);
+            self.effects.transmission = self.effects.transmission.plus(cost.request);
         }
         *self.calls_to.entry(call.callee).or_default() += 1;
         self.calls_bytes += call.payload.len() as u64;

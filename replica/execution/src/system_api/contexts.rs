@@ -23,7 +23,10 @@ pub enum Context {
     /// `NRQ`: a query method, on one node.
     Query,
     /// `TQ`: the transform of an HTTP outcall.
-    #[expect(dead_code, reason = "the table has the column; outcalls are a later part")]
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "the table has the column; outcalls are a later part")
+    )]
     Transform,
     /// `CQ`: a composite query method.
     CompositeQuery,
@@ -264,29 +267,76 @@ fn row(function: Ic0) -> (u32, u64) {
 }
 
 #[cfg(test)]
+#[path = "../../tests/interface/table.rs"]
+mod table;
+
+#[cfg(test)]
 mod tests {
+    use super::table::lines;
     use super::*;
+    use crate::meter::{Kind, Width};
+
+    /// One context for each letter. `tests/interface/contexts.rs` enters all but the transform.
+    const LETTERS: &[(&str, &[Context])] = &[
+        ("s", &[Context::Start]),
+        ("I", &[Context::Init]),
+        ("G", &[Context::PreUpgrade]),
+        ("U", &[Context::Update]),
+        ("RQ", &[Context::ReplicatedQuery]),
+        ("NRQ", &[Context::Query]),
+        ("TQ", &[Context::Transform]),
+        ("CQ", &[Context::CompositeQuery]),
+        ("Ry", &[Context::ReplyCallback]),
+        ("Rt", &[Context::RejectCallback]),
+        ("CRy", &[Context::CompositeReplyCallback]),
+        ("CRt", &[Context::CompositeRejectCallback]),
+        ("C", &[Context::Cleanup]),
+        ("CC", &[Context::CompositeCleanup]),
+        ("F", &[Context::InspectMessage]),
+        ("T", &[Context::Heartbeat, Context::GlobalTimer, Context::LowWasmMemory]),
+    ];
 
     #[test]
-    fn the_start_function_gets_little() {
-        assert!(Rule::of(Ic0::Stable64Read).allows(Context::Start));
-        assert!(Rule::of(Ic0::Trap).allows(Context::Start));
-        assert!(!Rule::of(Ic0::Time).allows(Context::Start));
-        assert!(!Rule::of(Ic0::MsgCallerSize).allows(Context::Start));
-    }
-
-    #[test]
-    fn every_function_is_allowed_somewhere() {
-        assert!(Ic0::ALL.iter().all(|function| Rule::of(*function).allowed != 0));
-    }
-
-    #[test]
-    fn queries_cannot_call_nor_set_certified_data() {
-        for context in [Context::Query, Context::ReplicatedQuery, Context::InspectMessage] {
-            assert!(!Rule::of(Ic0::CallNew).allows(context));
-            assert!(!Rule::of(Ic0::CertifiedDataSet).allows(context));
+    fn the_table_is_that_of_the_specification() {
+        let mut wrong = Vec::new();
+        let mut found = Vec::new();
+        for line in lines() {
+            let function = Ic0::find(line.name, Width::Bits32).expect(line.name);
+            found.push(function);
+            for (letter, contexts) in LETTERS {
+                let expected = line.contexts.contains(letter);
+                for context in *contexts {
+                    if Rule::of(function).allows(*context) != expected {
+                        wrong.push(format!("{} from {context}: not {expected}", line.name));
+                    }
+                }
+            }
         }
-        assert!(Rule::of(Ic0::DataCertificateCopy).allows(Context::Query));
-        assert!(!Rule::of(Ic0::DataCertificateCopy).allows(Context::ReplicatedQuery));
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        found.sort();
+        let mut all = Ic0::ALL.to_vec();
+        all.sort();
+        assert_eq!(found, all, "the table has every function once");
+    }
+
+    #[test]
+    fn the_types_are_those_of_the_specification() {
+        let name = |kind: &Kind| match kind {
+            Kind::I32 => "i32",
+            Kind::I64 => "i64",
+            Kind::Address => "ptr",
+        };
+        for line in lines() {
+            let function = Ic0::find(line.name, Width::Bits32).expect(line.name);
+            assert_eq!(
+                Ic0::find(line.name, Width::Bits64).is_none(),
+                line.only_32,
+                "{}",
+                line.name
+            );
+            let parameters: Vec<_> = function.parameters().iter().map(name).collect();
+            assert_eq!(parameters, line.parameters, "{}", line.name);
+            assert_eq!(function.result().as_ref().map(name), line.result, "{}", line.name);
+        }
     }
 }

@@ -52,7 +52,7 @@ impl MessageApi {
     pub(super) fn burn(&mut self, most: Cycles) -> Cycles {
         let amount = self.liquid_balance().min(most);
         self.effects.balance = self.effects.balance.minus(amount);
-        self.effects.consumed = self.effects.consumed.plus(amount);
+        self.effects.burned = self.effects.burned.plus(amount);
         amount
     }
 

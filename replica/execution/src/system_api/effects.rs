@@ -50,8 +50,10 @@ pub struct SystemEffects {
     pub balance: Cycles,
     /// Cycles that came with the call and were taken.
     pub accepted: Cycles,
-    /// Cycles spent on fees of calls and burned on purpose.
-    pub consumed: Cycles,
+    /// Cycles spent on making calls.
+    pub transmission: Cycles,
+    /// Cycles burned on purpose.
+    pub burned: Cycles,
     /// New certified data.
     pub certified_data: Option<Bytes>,
     /// New setting of the global timer; `Some(None)` switches it off.

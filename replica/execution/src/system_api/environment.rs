@@ -123,7 +123,7 @@ impl MessageApi {
         size: u64,
         guest: &mut dyn Guest,
     ) -> Result<u64, ApiError> {
-        let size = size.min(self.subnet.config.limits.canister_log_bytes_max);
+        let size = size.min(self.log_bytes_max());
         guest.charge(size)?;
         let content = guest
             .read_vec(src, size)
@@ -132,13 +132,15 @@ impl MessageApi {
         Ok(0)
     }
 
+    fn log_bytes_max(&self) -> u64 {
+        self.canister.system.settings.log_memory_limit
+    }
+
     /// Keeps a line for the canister's log; the oldest go while all exceed what the log can hold.
     pub(super) fn log(&mut self, content: Vec<u8>) {
         self.log_bytes += content.len() as u64;
         self.log.push_back(content);
-        while self.log.len() > 1
-            && self.log_bytes > self.subnet.config.limits.canister_log_bytes_max
-        {
+        while self.log.len() > 1 && self.log_bytes > self.log_bytes_max() {
             let Some(oldest) = self.log.pop_front() else { break };
             self.log_bytes -= oldest.len() as u64;
         }

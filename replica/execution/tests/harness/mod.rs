@@ -81,6 +81,12 @@ impl Subnet {
         Self { executor, state, next_message: 0 }
     }
 
+    /// The same subnet as another node has it, whose executor this is.
+    pub fn executed_by(&self, executor: Executor) -> Self {
+        let (state, next_message) = (self.state.clone(), self.next_message);
+        Self { executor: Arc::new(executor), state, next_message }
+    }
+
     /// Puts a user's call into the next round.
     pub fn submit(
         &mut self,

@@ -202,3 +202,20 @@ proptest! {
         prop_assert!(all.iter().all(CanisterQueues::is_idle));
     }
 }
+
+/// Who counts on a free slot after this check must find it, whether the callee is known or not.
+#[test]
+fn a_check_for_room_agrees_with_the_queue() {
+    for known in [false, true] {
+        for capacity in 0..3 {
+            let mut queues = CanisterQueues::default();
+            if known {
+                queues.push_output_request(request(0, 1, 0), CAPACITY).unwrap();
+            }
+            let has_room = queues.can_call(&id(1), capacity);
+            let pushed = queues.push_output_request(request(0, 1, 1), capacity);
+            assert_eq!(has_room, pushed.is_ok(), "{known} {capacity}");
+            assert_eq!(has_room, capacity > u64::from(known), "{known} {capacity}");
+        }
+    }
+}

@@ -37,7 +37,7 @@ fn formats_on_disk_are_frozen() {
         Format {
             name: "version of the directory",
             encodings: vec![read(&dir.path().join("FORMAT"))],
-            hash: "311fe2aa16ddb126488253baab8abcf95dfb599f30515d0f12dfd7a8f38b8865",
+            hash: "276ea2f4c83316fe655ae14aa70ebeb578ff3c909b6490445762c8eeb85e4d64",
         },
         Format {
             name: "keys of the database",
@@ -52,7 +52,7 @@ fn formats_on_disk_are_frozen() {
         Format {
             name: "records of canisters",
             encodings: canisters,
-            hash: "72239a523f7d62b93223f389566a13ead4e4d76d56172492c914ff8edaf75d98",
+            hash: "1664a8065ae7d784b7b17d0021931f70b800d5bd11a46212b20563770d878e8b",
         },
         Format {
             name: "records of calls",

@@ -5,7 +5,7 @@ use super::files;
 use std::path::Path;
 
 /// What the file `FORMAT` says.
-const FORMAT: &str = "plinth-state 1\n";
+const FORMAT: &str = "plinth-state 2\n";
 
 /// Makes the directory ready: a new or empty one gets this version, another version is refused.
 pub(super) fn prepare(dir: &Path) -> Result<(), StoreError> {
@@ -42,9 +42,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         prepare(dir.path()).unwrap();
         prepare(dir.path()).unwrap();
-        std::fs::write(dir.path().join("FORMAT"), "plinth-state 2\n").unwrap();
-        let error = prepare(dir.path()).unwrap_err();
-        assert!(error.to_string().contains("\"plinth-state 2\\n\""), "{error}");
+        // The one before, whose records lack a field, and one that does not exist yet.
+        for other in ["plinth-state 1", "plinth-state 3"] {
+            std::fs::write(dir.path().join("FORMAT"), format!("{other}\n")).unwrap();
+            let error = prepare(dir.path()).unwrap_err();
+            let expected = format!(
+                "{} has the format \"{other}\\n\", and this version reads \"plinth-state 2\\n\"; use a new \
+                 directory or the version that wrote it",
+                dir.path().display()
+            );
+            assert_eq!(error.to_string(), expected);
+        }
         std::fs::remove_file(dir.path().join("FORMAT")).unwrap();
         assert!(matches!(prepare(dir.path()), Err(StoreError::Foreign { .. })));
     }

@@ -3,6 +3,7 @@
 use crate::calls::{CallContext, CallOrigin, Callback, Closure};
 use crate::canister::{CanisterStatus, LowMemoryHook, StopRequest, SystemState, Task};
 use crate::canister_history::{CanisterChange, ChangeDetails, ChangeOrigin, InstallMode};
+use crate::consumed::CyclesUse;
 use crate::execution_state::{
     ExecutionState, GlobalValue, Memory, Metadata, Module, ModuleInfo, SystemMethod, WasmMethod,
 };
@@ -81,10 +82,14 @@ fn statuses() -> [CanisterStatus; 3] {
 fn fill(system: &mut SystemState) {
     let settings = system.settings_mut();
     settings.compute_allocation = 1;
+    settings.log_memory_limit = 5_000;
     settings.log_visibility = Visibility::Public;
     settings.snapshot_visibility = Visibility::AllowedViewers([user(1), user(2)].into());
     settings.environment_variables.insert("NAME".into(), "value".into());
     system.balance = Cycles(u128::MAX);
+    for (n, spent_on) in CYCLES_USES.into_iter().enumerate() {
+        system.consumed.add(spent_on, Cycles(1 << (10 * n)));
+    }
     system.certified_data = Bytes::from_static(b"certified");
     system.canister_version = 300;
     system.last_install = Some(Time(8));
@@ -113,6 +118,17 @@ fn fill(system: &mut SystemState) {
         system.chunk_store.insert(Bytes::from_static(chunk), 10).expect("there is room");
     }
 }
+
+const CYCLES_USES: [CyclesUse; 8] = [
+    CyclesUse::Memory,
+    CyclesUse::ComputeAllocation,
+    CyclesUse::IngressInduction,
+    CyclesUse::Instructions,
+    CyclesUse::Transmission,
+    CyclesUse::Uninstall,
+    CyclesUse::Creation,
+    CyclesUse::Burned,
+];
 
 fn changes() -> Vec<ChangeDetails> {
     let hash = Some([7; 32]);
