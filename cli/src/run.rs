@@ -146,7 +146,7 @@ fn run_drill(arguments: &Drill) -> Result<(), Error> {
         port: arguments.port,
         seed: arguments.seed,
         scenarios,
-        pace: drill::Pace { pause, ..drill::Pace::full() },
+        pace: drill::Pace { pause, kills: arguments.kills, ..drill::Pace::full() },
     };
     let report = drill::run(&plan, &interrupts)?;
     let text = match arguments.json {
