@@ -45,7 +45,7 @@ pub struct Set {
 
 /// The canisters that the tests and the examples' project use.
 const EXAMPLES: Set =
-    Set { home: "examples", rust: &["rust-counter"], motoko: &["motoko-ledger"] };
+    Set { home: "examples", rust: &["rust-counter", "rust-site"], motoko: &["motoko-ledger"] };
 
 /// The canisters that `plinth` puts on a new network.
 const SYSTEM: Set = Set {

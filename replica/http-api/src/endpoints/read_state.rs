@@ -61,7 +61,7 @@ async fn read(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
-    let body = shared.bodies.read(headers, body).await?;
+    let body = shared.bodies.read_cbor(headers, body).await?;
     let worker = shared.clone();
     let work = move || read_bytes(&worker, effective, generation, &body.bytes);
     shared.read_states.run(work).await?
