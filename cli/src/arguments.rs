@@ -56,6 +56,9 @@ pub struct Drill {
     /// How long a node is paused, in seconds.
     #[arg(long, default_value_t = 30)]
     pub pause_seconds: u64,
+    /// How often something is killed at a random instant.
+    #[arg(long, default_value_t = 20)]
+    pub kills: usize,
     /// Print the report as JSON on standard output.
     #[arg(long)]
     pub json: bool,

@@ -11,6 +11,9 @@ use crate::error::Error;
 use crate::layout::{Layout, Network, write_whole};
 use crate::system_canisters;
 
+/// A node's secret key, in its directory; without it the node is another one.
+const NODE_KEY: &str = "node.key";
+
 /// Milliseconds between blocks while nothing waits: timers fire this often, and an idle network of
 /// four costs a few percent of a core.
 const IDLE_BLOCK_INTERVAL_MS: u64 = 300;
@@ -76,7 +79,7 @@ pub fn create(
     for index in 0..network.nodes {
         let dir = layout.node_dir(index);
         std::fs::create_dir_all(&dir).map_err(Error::file("make", &dir))?;
-        let key = generate_key(&executables.replica, &dir.join("node.key"))?;
+        let key = generate_key(&executables.replica, &dir.join(NODE_KEY))?;
         nodes.push(member(network, index, &key)?);
     }
     if !network.bare {
@@ -143,6 +146,9 @@ pub fn write_node_files(
 ) -> Result<(), Error> {
     for index in 0..network.nodes {
         let dir = layout.node_dir(index);
+        if !dir.join(NODE_KEY).is_file() {
+            return Err(Error::NodeMissing { node: index, dir });
+        }
         let addresses = network.addresses(index);
         let replica_file = dir.join("replica.yaml");
         write_yaml(
@@ -150,7 +156,7 @@ pub fn write_node_files(
             &ReplicaFile {
                 node_dir: dir.join("data"),
                 subnet: layout.subnet_file(),
-                key: dir.join("node.key"),
+                key: dir.join(NODE_KEY),
                 api: addresses.api,
                 metrics: addresses.metrics,
                 log_level: "info".into(),

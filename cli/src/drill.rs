@@ -11,6 +11,7 @@ mod client;
 mod disk;
 mod ledger;
 mod load;
+mod random_kills;
 mod report;
 mod scenario;
 
@@ -109,6 +110,7 @@ impl Pace {
             steady: Duration::from_secs(3),
             fault: Duration::from_secs(6),
             pause: Duration::from_secs(30),
+            kills: 20,
         }
     }
 }

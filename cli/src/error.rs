@@ -47,8 +47,13 @@ pub enum Error {
     )]
     Foreign(PathBuf),
     /// There is no network.
-    #[error("no network in {}; start one with `plinth up --dir {}`", .0.display(), .0.display())]
+    #[error("no network in {}; start one with `plinth up --dir {}`", .0.display(), quoted(.0))]
     NoNetwork(PathBuf),
+    /// There is a network, and none of its nodes runs.
+    #[error(
+        "the network in {} is stopped; start it with `plinth up --dir {}`", .0.display(), quoted(.0)
+    )]
+    Stopped(PathBuf),
     /// The network is there with other settings.
     #[error(
         "the network in {} has {what} {has}, not {wanted}; leave --{what} away, or make a new \
@@ -63,6 +68,17 @@ pub enum Error {
         has: u64,
         /// What the command line says.
         wanted: u64,
+    },
+    /// What a node needs is not there.
+    #[error(
+        "the files of node {node} are missing from {}; bring them back, or remove the network's \
+         directory and run `plinth up` again", dir.display()
+    )]
+    NodeMissing {
+        /// Which.
+        node: usize,
+        /// Where they were.
+        dir: PathBuf,
     },
     /// Another `plinth` changes the network.
     #[error("another plinth command is working on {}; wait for it to end", .0.display())]
@@ -154,6 +170,21 @@ pub enum Error {
         /// Where it logs.
         log: PathBuf,
     },
+    /// A node's replica ends again and again while the network starts.
+    #[error(
+        "the replica of node {node} ended {restarts} times while the network started: {detail}\n\
+         its log: {}", log.display()
+    )]
+    NodeEnds {
+        /// Which.
+        node: usize,
+        /// How often it was started again.
+        restarts: u64,
+        /// Its last words.
+        detail: String,
+        /// Where it logs.
+        log: PathBuf,
+    },
     /// The network did not answer in time.
     #[error(
         "no certified block within {seconds} s; the nodes' logs are in {}", dir.display()
@@ -192,11 +223,21 @@ pub enum Error {
     Signals(#[source] nix::errno::Errno),
 }
 
+/// A path as a word of a command line that can be copied into a shell.
+pub fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+@%:,".contains(c);
+    match !text.is_empty() && text.chars().all(is_plain) {
+        true => text,
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
 impl Error {
     /// The exit code of the process.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::NoNetwork(_) => 4,
+            Self::NoNetwork(_) | Self::Stopped(_) => 4,
             Self::NoNode { .. } | Self::Different { .. } | Self::Launcher(_) => 2,
             _ => 1,
         }
@@ -220,5 +261,27 @@ impl Error {
             cause = error.source();
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_words_of_a_shell() {
+        let check = |path: &str, word: &str| assert_eq!(quoted(Path::new(path)), word);
+        check("/net/.plinth", "/net/.plinth");
+        check("/net/my net", "'/net/my net'");
+        check("it's", r"'it'\''s'");
+        check("$HOME", "'$HOME'");
+    }
+
+    #[test]
+    fn a_stopped_network_is_not_called_missing() {
+        let (missing, stopped) = (Error::NoNetwork("a b".into()), Error::Stopped("a b".into()));
+        assert!(missing.to_string().starts_with("no network in a b; start one with"), "{missing}");
+        assert!(stopped.to_string().ends_with("`plinth up --dir 'a b'`"), "{stopped}");
+        assert_eq!((missing.exit_code(), stopped.exit_code()), (4, 4));
     }
 }

@@ -86,6 +86,9 @@ impl Layout {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return self.refuse_foreign();
             }
+            Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => {
+                return Err(Error::Foreign(self.dir.clone()));
+            }
             Err(source) => return Err(Error::File { action: "read", path, source }),
         };
         let damaged = |source| Error::Damaged { path: path.clone(), source };
@@ -205,6 +208,8 @@ mod tests {
         std::fs::remove_file(&file).expect("removed");
         std::fs::write(dir.path().join("letter.txt"), "dear").expect("written");
         assert!(matches!(layout.network(), Err(Error::Foreign(_))));
+        let file = Layout::at(&dir.path().join("letter.txt")).expect("a path");
+        assert!(matches!(file.network(), Err(Error::Foreign(_))));
     }
 
     #[test]

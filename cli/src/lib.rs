@@ -7,6 +7,9 @@
 //!   arguments ──> layout (what is on disk) ──> nodes (processes) ──> status (what they say)
 //! ```
 
+// Both panic when nobody reads; see `output`.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod arguments;
 mod create;
 pub mod drill;
@@ -16,6 +19,7 @@ mod launcher;
 mod layout;
 mod machine;
 mod nodes;
+mod output;
 mod ports;
 mod run;
 mod status;

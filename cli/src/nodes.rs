@@ -13,6 +13,7 @@ use orchestrator::{Status, read_status};
 use crate::create::Executables;
 use crate::error::Error;
 use crate::layout::{Layout, Network};
+use crate::output;
 
 /// Longer than an orchestrator gives its replica.
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
@@ -161,7 +162,7 @@ fn send(pid: i32, signal: Signal) {
     if let Err(errno) = kill(Pid::from_raw(pid), signal)
         && errno != nix::errno::Errno::ESRCH
     {
-        eprintln!("plinth: {signal} did not reach process {pid}: {errno}");
+        output::note(format_args!("{signal} did not reach process {pid}: {errno}"));
     }
 }
 

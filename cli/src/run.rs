@@ -1,6 +1,7 @@
 //! Dispatches a command line and turns errors into exit codes.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -8,13 +9,13 @@ use clap::Parser as _;
 use crate::arguments::{Arguments, Command, Drill, NodeCommand, One, Place, Show, Up};
 use crate::create::{self, Executables};
 use crate::drill;
-use crate::error::Error;
+use crate::error::{Error, quoted};
 use crate::interrupt::Interrupts;
 use crate::layout::Layout;
 use crate::nodes::{self, Lifetime};
 use crate::status::{self, NetworkStatus};
 use crate::up::{self, Wanted, progress};
-use crate::{launcher, ports};
+use crate::{launcher, output, ports};
 
 /// Parses a command line; for tests and documentation.
 pub fn parse(arguments: &[OsString]) -> Result<Arguments, clap::Error> {
@@ -34,7 +35,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("plinth: {}", error.chain());
+            output::note(error.chain());
             ExitCode::from(error.exit_code())
         }
     }
@@ -59,8 +60,8 @@ fn run_up(arguments: &Up) -> Result<(), Error> {
     let layout = Layout::at(&arguments.place.dir)?;
     let mut started = up::start(&layout, &Wanted::from(arguments), &interrupts)?;
     match arguments.json {
-        true => print_json(&started.status),
-        false => println!("{}{}", started.status.table(), what_next(&started.status)),
+        true => print_json(&started.status)?,
+        false => output::print(started.status.table() + &what_next(&started.status) + "\n")?,
     }
     if arguments.detach || started.children.is_empty() {
         return Ok(());
@@ -77,6 +78,7 @@ fn run_up(arguments: &Up) -> Result<(), Error> {
 /// Three commands to try.
 fn what_next(status: &NetworkStatus) -> String {
     let NetworkStatus { endpoint, dir, .. } = status;
+    let dir = quoted(Path::new(dir));
     format!(
         "\ntry:\n  \
          curl -s {endpoint}/_/status.json\n  \
@@ -90,11 +92,11 @@ fn show(arguments: &Show) -> Result<(), Error> {
     let layout = Layout::at(&arguments.place.dir)?;
     let status = status::collect(&layout, &layout.existing()?)?;
     match arguments.json {
-        true => print_json(&status),
-        false => print!("{}", status.table()),
+        true => print_json(&status)?,
+        false => output::print(status.table())?,
     }
     match status.nodes.iter().all(|node| node.state == "stopped") {
-        true => Err(Error::NoNetwork(layout.dir)),
+        true => Err(Error::Stopped(layout.dir)),
         false => Ok(()),
     }
 }
@@ -125,13 +127,23 @@ fn start_node(one: &One) -> Result<(), Error> {
 fn stop_node(one: &One) -> Result<(), Error> {
     let (layout, _) = node_of(one)?;
     let _lock = layout.lock()?;
+    note_if_stopped(&layout, one)?;
     nodes::stop(&layout, &[one.node])
 }
 
 fn kill_node(one: &One) -> Result<(), Error> {
     let (layout, _) = node_of(one)?;
     let _lock = layout.lock()?;
+    note_if_stopped(&layout, one)?;
     nodes::kill_now(&layout, one.node)
+}
+
+/// Stopping what does not run is no error, but whoever mistook the number should hear it.
+fn note_if_stopped(layout: &Layout, one: &One) -> Result<(), Error> {
+    if nodes::status(layout, one.node)?.is_none() {
+        progress(&format!("node {} does not run", one.node));
+    }
+    Ok(())
 }
 
 fn run_drill(arguments: &Drill) -> Result<(), Error> {
@@ -146,14 +158,14 @@ fn run_drill(arguments: &Drill) -> Result<(), Error> {
         port: arguments.port,
         seed: arguments.seed,
         scenarios,
-        pace: drill::Pace { pause, ..drill::Pace::full() },
+        pace: drill::Pace { pause, kills: arguments.kills, ..drill::Pace::full() },
     };
     let report = drill::run(&plan, &interrupts)?;
     let text = match arguments.json {
         true => serde_json::to_string_pretty(&report).expect("plain data") + "\n",
         false => report.text(),
     };
-    print!("{text}");
+    output::print(&text)?;
     if let Some(path) = &arguments.report {
         crate::layout::write_whole(path, text.as_bytes())?;
     }
@@ -172,6 +184,6 @@ fn node_of(one: &One) -> Result<(Layout, crate::layout::Network), Error> {
     Ok((layout, network))
 }
 
-fn print_json(status: &NetworkStatus) {
-    println!("{}", serde_json::to_string_pretty(status).expect("plain data"));
+fn print_json(status: &NetworkStatus) -> Result<(), Error> {
+    output::print(serde_json::to_string_pretty(status).expect("plain data") + "\n")
 }

@@ -12,13 +12,17 @@ use crate::layout::{FORMAT, Layout, Network};
 use crate::nodes::{self, Lifetime};
 use crate::status::{self, NetworkStatus};
 use crate::system_canisters::{self, Modules};
-use crate::{machine, ports};
+use crate::{machine, output, ports};
 
 const DEFAULT_NODES: usize = 4;
 const DEFAULT_PORT: u16 = 4943;
 
 /// How long the first certified block may take; a loaded machine takes some seconds.
 const START_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// How often the endpoint's replica may end while the network starts; with the orchestrator's
+/// growing waits that is some 7 s.
+const RESTARTS_MAX: u64 = 3;
 
 const POLL: Duration = Duration::from_millis(100);
 
@@ -57,11 +61,15 @@ pub struct Started {
 /// Starts the network at `layout` and waits for its first certified block. On any error whatever
 /// was started is stopped again, and a directory that did not exist is gone again.
 pub fn start(layout: &Layout, wanted: &Wanted, interrupts: &Interrupts) -> Result<Started, Error> {
+    // Before anything is made or started: what is missing would be missed too late.
     let executables = Executables::find()?;
-    let existing = layout.network()?;
-    let is_new = existing.is_none();
+    let is_bare = layout.network()?.map_or(wanted.bare, |network| network.bare);
+    let modules = if is_bare { None } else { Some(Modules::read()?) };
     let created_dir = !layout.dir.exists();
     let _lock = layout.lock()?;
+    // Another command may have made it before this one had the lock.
+    let existing = layout.network()?;
+    let is_new = existing.is_none();
     let network = match existing {
         Some(network) => same(layout, network, wanted)?,
         None => Network {
@@ -72,8 +80,6 @@ pub fn start(layout: &Layout, wanted: &Wanted, interrupts: &Interrupts) -> Resul
             bare: wanted.bare,
         },
     };
-    // Before anything is started: what is missing would be missed too late.
-    let modules = if network.bare { None } else { Some(Modules::read()?) };
     let made = prepare(layout, &network, is_new, &executables);
     let result = match made {
         Ok(true) => {
@@ -171,7 +177,7 @@ fn launch(
         Err(error) => {
             progress("stopping what was started");
             if let Err(stop) = nodes::stop(layout, &missing) {
-                eprintln!("plinth: {}", stop.chain());
+                progress(&stop.chain());
             }
             reap(&mut children);
             Err(error)
@@ -216,6 +222,7 @@ fn wait_for_certified(
             return Ok(status);
         }
         fail_if_ended(layout, network, children)?;
+        fail_if_ending(layout, &status)?;
         if begin.elapsed() >= START_TIMEOUT {
             let dir = layout.dir.join("nodes");
             return Err(Error::Slow { seconds: START_TIMEOUT.as_secs(), dir });
@@ -254,11 +261,23 @@ fn fail_if_ended(layout: &Layout, network: &Network, children: &mut [Child]) -> 
     Ok(())
 }
 
+/// A replica that ends whenever it is started will not certify anything. Only the endpoint's node
+/// is waited for; without another one the network can be up.
+fn fail_if_ending(layout: &Layout, status: &NetworkStatus) -> Result<(), Error> {
+    match status.nodes.first().filter(|node| node.restarts >= RESTARTS_MAX) {
+        None => Ok(()),
+        Some(node) => {
+            let (detail, log) = (nodes::log_tail(layout, node.index), layout.node_log(node.index));
+            Err(Error::NodeEnds { node: node.index, restarts: node.restarts, detail, log })
+        }
+    }
+}
+
 /// Takes the exit codes of ended children, so that none stays as a zombie.
 pub fn reap(children: &mut [Child]) {
     for child in children {
         if let Err(error) = child.wait() {
-            eprintln!("plinth: lost an orchestrator: {error}");
+            progress(&format!("lost an orchestrator: {error}"));
         }
     }
 }
@@ -277,12 +296,12 @@ fn remove(layout: &Layout, whole: bool) {
             false => std::fs::remove_file(path),
         };
         if let Err(error) = removed {
-            eprintln!("plinth: cannot remove {}: {error}", path.display());
+            progress(&format!("cannot remove {}: {error}", path.display()));
         }
     }
 }
 
 /// One line of progress on standard error.
 pub fn progress(text: &str) {
-    eprintln!("plinth: {text}");
+    output::note(text);
 }

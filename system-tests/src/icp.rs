@@ -115,7 +115,7 @@ fn succeeded(arguments: &[&str], output: Output) -> String {
 fn example() -> String {
     let yaml = std::fs::read_to_string(source("examples/icp.yaml"))
         .expect("the example project is part of the clone");
-    ["rust-counter", "motoko-ledger"].into_iter().fold(yaml, |yaml, name| {
+    ["rust-counter", "motoko-ledger", "rust-site"].into_iter().fold(yaml, |yaml, name| {
         replace(&yaml, &format!("cargo xtask canisters --copy {name}"), &copy(name))
     })
 }

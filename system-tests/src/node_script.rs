@@ -10,6 +10,11 @@ use std::process::{Command, Stdio};
 /// The script finds `ENDPOINT`, `ROOT_KEY` (hexadecimal DER), `SUBNET_ID` and `CANISTERS` in its
 /// environment, and may leave files in `OUTPUT`.
 pub fn run(script: &str, network: &LocalNetwork, output: &Path) {
+    run_with(script, network, output, &[]);
+}
+
+/// The same with more variables.
+pub fn run_with(script: &str, network: &LocalNetwork, output: &Path, variables: &[(&str, String)]) {
     // An ES module finds packages by the folder it lies in, so all are copied beside the packages.
     let folder =
         tempfile::Builder::new().prefix("plinth-node-").tempdir().expect("a temporary folder");
@@ -28,6 +33,7 @@ pub fn run(script: &str, network: &LocalNetwork, output: &Path) {
         .env("SUBNET_ID", network.subnet_id().to_text())
         .env("CANISTERS", canisters())
         .env("OUTPUT", output)
+        .envs(variables.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .output()
         .expect("node can be started");

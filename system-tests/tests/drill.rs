@@ -32,6 +32,11 @@ fn killed_nodes_lose_nothing() {
 }
 
 #[test]
+fn kills_at_random_instants_lose_nothing() {
+    check(14, "random-kills");
+}
+
+#[test]
 fn a_paused_node_catches_up() {
     check(12, "pause-one");
 }

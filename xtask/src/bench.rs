@@ -6,6 +6,7 @@ use crate::command::Run;
 use crate::error::Error;
 use crate::folders::Folders;
 use crate::options::Options;
+use crate::output::{self, note};
 use crate::setup::{self, Purpose};
 use serde_json::Value;
 
@@ -46,15 +47,14 @@ fn run(folders: &Folders, mut options: Options) -> Result<(), Error> {
     }
     let figures = Value::Object(figures);
     if as_json {
-        println!("{figures:#}");
+        output::print(format_args!("{figures:#}"))
     } else {
-        lines("", &figures).iter().for_each(|line| println!("{line}"));
+        lines("", &figures).iter().try_for_each(output::print)
     }
-    Ok(())
 }
 
 fn measure(folders: &Folders, benchmark: &Benchmark) -> Result<Value, Error> {
-    eprintln!("bench: {} ({} of {})", benchmark.name, benchmark.binary, benchmark.package);
+    note!("bench: {} ({} of {})", benchmark.name, benchmark.binary, benchmark.package);
     let answer = Run::new(folders, folders.program(benchmark.binary)).read()?;
     serde_json::from_str(&answer).map_err(|_| Error::Answer { program: benchmark.binary, answer })
 }

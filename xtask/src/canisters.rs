@@ -15,6 +15,7 @@ use crate::command::Run;
 use crate::error::Error;
 use crate::folders::Folders;
 use crate::options::Options;
+use crate::output::{self, note};
 use crate::setup::{self, Purpose, Ready};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -43,7 +44,8 @@ pub struct Set {
 }
 
 /// The canisters that the tests and the examples' project use.
-const EXAMPLES: Set = Set { home: "examples", rust: &["rust-counter"], motoko: &["motoko-ledger"] };
+const EXAMPLES: Set =
+    Set { home: "examples", rust: &["rust-counter", "rust-site"], motoko: &["motoko-ledger"] };
 
 /// The canisters that `plinth` puts on a new network.
 const SYSTEM: Set = Set {
@@ -80,9 +82,9 @@ fn run(folders: &Folders, options: Options) -> Result<(), Error> {
         None => {
             install_system(folders, &ready)?;
             let modules = &modules;
-            EXAMPLES
-                .names()
-                .for_each(|name| println!("{name} {}", module(modules, name).display()));
+            for name in EXAMPLES.names() {
+                output::print(format_args!("{name} {}", module(modules, name).display()))?;
+            }
         }
         Some((name, file)) => {
             fs::copy(module(&modules, name), file).map_err(Error::file("write", file))?;
@@ -119,7 +121,7 @@ fn build(folders: &Folders, ready: &Ready, set: &Set) -> Result<PathBuf, Error> 
     let home = folders.cache.join("canisters");
     let built = home.join(&key);
     if built.is_dir() {
-        eprintln!("canisters: {} built already, in {}", set.home, built.display());
+        note!("canisters: {} built already, in {}", set.home, built.display());
         return Ok(built);
     }
     // Made beside its place and renamed, so that an interrupted run leaves nothing that looks done.
@@ -137,7 +139,7 @@ fn build(folders: &Folders, ready: &Ready, set: &Set) -> Result<PathBuf, Error> 
         }
         outcome => outcome.map_err(Error::file("rename", &partial))?,
     }
-    eprintln!("canisters: {} built in {}", set.home, built.display());
+    note!("canisters: {} built in {}", set.home, built.display());
     Ok(built)
 }
 

@@ -5,6 +5,7 @@ use crate::command::Run;
 use crate::error::Error;
 use crate::folders::Folders;
 use crate::options::Options;
+use crate::output::note;
 use crate::{layers, setup, tidy};
 
 pub const COMMAND: Command = Command {
@@ -42,9 +43,9 @@ fn run(folders: &Folders, options: Options) -> Result<(), Error> {
     let mut first_failure = Ok(());
     for (name, step) in STEPS {
         match step(folders) {
-            Ok(()) => eprintln!("check: {name} is fine"),
+            Ok(()) => note!("check: {name} is fine"),
             Err(error) => {
-                eprintln!("check: {name} failed: {error}");
+                note!("check: {name} failed: {error}");
                 first_failure = first_failure.and(Err(error));
             }
         }

@@ -3,6 +3,7 @@
 
 use crate::error::Error;
 use crate::folders::Folders;
+use crate::output::note;
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -85,7 +86,7 @@ impl Run {
 
     /// Runs it to its end; its output goes where ours goes.
     pub fn run(mut self) -> Result<(), Error> {
-        eprintln!("$ {}", self.shown);
+        note!("$ {}", self.shown);
         let status = self.command.status().map_err(|source| self.start_error(source))?;
         if status.success() { Ok(()) } else { Err(Error::Failed { command: self.shown, status }) }
     }
@@ -112,7 +113,7 @@ impl Run {
     /// Becomes the program (with our stdin); returns only when that fails.
     pub fn replace(mut self) -> Error {
         use std::os::unix::process::CommandExt;
-        eprintln!("$ {}", self.shown);
+        note!("$ {}", self.shown);
         let source = self.command.stdin(Stdio::inherit()).exec();
         self.start_error(source)
     }

@@ -5,6 +5,7 @@ use crate::canisters;
 use crate::error::Error;
 use crate::folders::Folders;
 use crate::options::Options;
+use crate::output;
 use crate::setup::{self, Purpose, Ready};
 use std::ffi::OsString;
 use std::path::Path;
@@ -41,7 +42,7 @@ fn run(folders: &Folders, options: Options) -> Result<(), Error> {
     canisters::install_system(folders, &ready)?;
     let canisters = canisters::build_examples(folders, &ready)?;
     for (name, value) in provided(folders, &ready, &canisters) {
-        println!("export {name}={}", quoted(&value.to_string_lossy()));
+        output::print(format_args!("export {name}={}", quoted(&value.to_string_lossy())))?;
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ use crate::command::Run;
 use crate::error::Error;
 use crate::folders::Folders;
 use crate::options::Options;
+use crate::output::note;
 
 pub const COMMAND: Command = Command {
     name: "layers",
@@ -38,7 +39,7 @@ pub fn check(folders: &Folders) -> Result<(), Error> {
     let mut findings = edges::findings(&packages);
     findings.extend(words::findings(&folders.root)?);
     for finding in &findings {
-        eprintln!("layers: {finding}");
+        note!("layers: {finding}");
     }
     match findings.len() {
         0 => Ok(()),

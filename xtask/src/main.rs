@@ -4,6 +4,9 @@
 //! the clone (`folders`), and ends with 0 (done), 1 (failed, the reason is the last line on stderr)
 //! or 2 (wrong usage). It knows the workspace only as files and processes: it links no other crate of it.
 
+// Both panic when nobody reads; see `output`.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod bench;
 mod canisters;
 mod check;
@@ -14,6 +17,7 @@ mod folders;
 mod fuzz;
 mod layers;
 mod options;
+mod output;
 mod setup;
 mod simulation;
 mod test_run;
@@ -23,6 +27,7 @@ mod up;
 use error::Error;
 use folders::Folders;
 use options::Options;
+use output::note;
 use std::process::ExitCode;
 
 /// One subcommand: its name, a line for the list, its help text and what it does.
@@ -51,7 +56,7 @@ fn main() -> ExitCode {
     match run(std::env::args().skip(1).collect()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("xtask: {error}");
+            note!("xtask: {error}");
             match error {
                 Error::Usage(_) => ExitCode::from(2),
                 _ => ExitCode::FAILURE,
@@ -62,12 +67,10 @@ fn main() -> ExitCode {
 
 fn run(arguments: Vec<String>) -> Result<(), Error> {
     let Some((name, rest)) = arguments.split_first() else {
-        println!("{}", overview());
-        return Ok(());
+        return output::print(overview());
     };
     if matches!(name.as_str(), "help" | "-h" | "--help") {
-        println!("{}", overview());
-        return Ok(());
+        return output::print(overview());
     }
     let command = COMMANDS.iter().find(|command| command.name == name).ok_or_else(|| {
         Error::Usage(format!("no command `{name}`; `cargo xtask --help` lists them"))
@@ -75,8 +78,7 @@ fn run(arguments: Vec<String>) -> Result<(), Error> {
     // What follows `--` belongs to the program that the command starts.
     let own = rest.split(|argument| argument == "--").next().unwrap_or_default();
     if own.iter().any(|argument| argument == "--help" || argument == "-h") {
-        println!("{}", command.help);
-        return Ok(());
+        return output::print(command.help);
     }
     (command.run)(&Folders::find()?, Options::new(command.name, rest.to_vec()))
 }

@@ -12,6 +12,7 @@ use crate::command::Run;
 use crate::error::Error;
 use crate::folders::Folders;
 use crate::options::Options;
+use crate::output::note;
 use std::path::PathBuf;
 
 pub use rust::LINKER;
@@ -71,28 +72,28 @@ fn run(folders: &Folders, mut options: Options) -> Result<(), Error> {
 pub fn set_up(folders: &Folders, purpose: Purpose) -> Result<Ready, Error> {
     let packages = debian::missing(folders, purpose)?;
     if packages.is_empty() {
-        eprintln!("set-up: no Debian package is missing");
+        note!("set-up: no Debian package is missing");
     } else {
         print_needs(purpose);
         debian::install(folders, &packages)?;
     }
     let wasm_linker = rust::find_wasm_linker(folders)?;
     let node_modules = npm::install(folders)?;
-    eprintln!("set-up: npm packages are in {}", node_modules.display());
+    note!("set-up: npm packages are in {}", node_modules.display());
     Ok(Ready { node_modules, wasm_linker })
 }
 
 /// Says on stderr what is needed and why.
 fn print_needs(purpose: Purpose) {
-    eprintln!("Debian packages:");
+    note!("Debian packages:");
     for need in debian::NEEDS.iter().filter(|need| need.purpose <= purpose) {
-        eprintln!("  {:<18} {}", need.package, need.reason);
+        note!("  {:<18} {}", need.package, need.reason);
     }
-    eprintln!("npm packages (kept in the cache, not installed system-wide):");
+    note!("npm packages (kept in the cache, not installed system-wide):");
     for (package, reason) in npm::REASONS {
-        eprintln!("  {package:<30} {reason}");
+        note!("  {package:<30} {reason}");
     }
-    eprintln!("wasm toolchain:\n  {}", rust::REASON);
+    note!("wasm toolchain:\n  {}", rust::REASON);
 }
 
 /// The version that a program prints, for instance `v20.20.2`; `None` when there is no such program.

@@ -10,6 +10,7 @@ use crate::Command;
 use crate::error::Error;
 use crate::folders::Folders;
 use crate::options::Options;
+use crate::output::note;
 use std::path::Path;
 
 pub const COMMAND: Command = Command {
@@ -32,7 +33,7 @@ pages, and the two commands in the README.",
 pub fn check(folders: &Folders) -> Result<(), Error> {
     let findings = findings(&folders.root)?;
     for finding in &findings {
-        eprintln!("tidy: {finding}");
+        note!("tidy: {finding}");
     }
     match findings.len() {
         0 => Ok(()),

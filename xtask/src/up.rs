@@ -6,6 +6,7 @@ use crate::command::Run;
 use crate::error::Error;
 use crate::folders::Folders;
 use crate::options::Options;
+use crate::output::note;
 use crate::setup::{self, Purpose};
 
 pub const COMMAND: Command = Command {
@@ -39,8 +40,8 @@ fn run(folders: &Folders, options: Options) -> Result<(), Error> {
         ])
         .run()?;
     let plinth = folders.program("plinth");
-    eprintln!("plinth is {}", plinth.display());
-    eprintln!("icp is {}", ready.icp().display());
+    note!("plinth is {}", plinth.display());
+    note!("icp is {}", ready.icp().display());
     let here = std::env::current_dir().map_err(Error::file("find", "."))?;
     Err(Run::new(folders, plinth).arg("up").args(passed_on).within(&here).replace())
 }

@@ -65,7 +65,7 @@ impl LimitedDisk {
 impl Drop for LimitedDisk {
     fn drop(&mut self) {
         if let Err(errno) = umount2(&self.dir, MntFlags::MNT_DETACH) {
-            eprintln!("plinth: cannot unmount {}: {errno}", self.dir.display());
+            progress(&format!("cannot unmount {}: {errno}", self.dir.display()));
         }
     }
 }

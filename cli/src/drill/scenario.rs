@@ -52,14 +52,22 @@ pub enum Kind {
     KillAll,
     /// Pause one replica with SIGSTOP, let it go on.
     PauseOne,
+    /// Kill nodes at random instants, one at a time and sometimes all, and start them again.
+    RandomKills,
     /// Fill one node's disk, then make room.
     FullDisk,
 }
 
 impl Kind {
     /// All of them, in the order of a full drill.
-    pub const ALL: [Kind; 5] =
-        [Kind::KillOne, Kind::KillTwo, Kind::KillAll, Kind::PauseOne, Kind::FullDisk];
+    pub const ALL: [Kind; 6] = [
+        Kind::KillOne,
+        Kind::KillTwo,
+        Kind::KillAll,
+        Kind::PauseOne,
+        Kind::RandomKills,
+        Kind::FullDisk,
+    ];
 
     /// For people.
     pub fn title(self) -> &'static str {
@@ -68,6 +76,7 @@ impl Kind {
             Self::KillTwo => "two nodes are killed",
             Self::KillAll => "all nodes are killed",
             Self::PauseOne => "one node is paused",
+            Self::RandomKills => "nodes are killed at random instants",
             Self::FullDisk => "one node's disk is full",
         }
     }
@@ -77,7 +86,7 @@ impl Kind {
         match self {
             Self::KillOne | Self::PauseOne | Self::FullDisk => Some(true),
             Self::KillTwo => Some(false),
-            Self::KillAll => None,
+            Self::KillAll | Self::RandomKills => None,
         }
     }
 }
@@ -91,17 +100,19 @@ pub struct Pace {
     pub fault: Duration,
     /// How long a node is paused.
     pub pause: Duration,
+    /// How often something is killed at a random instant.
+    pub kills: usize,
 }
 
 /// A network under drill.
 pub struct Drill<'a> {
-    plan: &'a Plan,
-    started: &'a Started,
+    pub(super) plan: &'a Plan,
+    pub(super) started: &'a Started,
     disk: Option<&'a LimitedDisk>,
     clients: Clients,
     ledger: Principal,
     records: Vec<Record>,
-    choices: Choices,
+    pub(super) choices: Choices,
 }
 
 impl<'a> Drill<'a> {
@@ -123,7 +134,7 @@ impl<'a> Drill<'a> {
             return Ok(Outcome::left_out(kind, "needs root, to mount a small disk"));
         }
         let begin = Instant::now();
-        let victims = self.victims(kind);
+        let mut victims = self.victims(kind);
         let first_id = self.records.iter().map(|record| record.id + 1).max().unwrap_or(1);
         let load = Load::start(&self.clients, self.ledger, first_id);
         tokio::time::sleep(self.plan.pace.steady).await;
@@ -132,12 +143,18 @@ impl<'a> Drill<'a> {
             load.replies() > 0,
             format!("{} certified replies", load.replies()),
         )];
-        let height = highest(&self.statuses()?);
-        self.break_it(kind, &victims)?;
-        checks.extend(self.watch_fault(kind, &load).await?);
-        // What the nodes report right after a start is what they replay.
-        let height = height.max(highest(&self.statuses()?));
-        self.mend(kind, &victims)?;
+        let mut height = highest(&self.statuses()?);
+        if kind == Kind::RandomKills {
+            let storm = self.kill_at_random(&load).await?;
+            (victims, height) = (storm.victims, height.max(storm.height));
+            checks.push(storm.check);
+        } else {
+            self.break_it(kind, &victims)?;
+            checks.extend(self.watch_fault(kind, &load).await?);
+            // What the nodes report right after a start is what they replay.
+            height = height.max(highest(&self.statuses()?));
+            self.mend(kind, &victims)?;
+        }
         let mended = Instant::now();
         checks.push(self.wait_for_recovery(height).await?);
         checks.push(self.wait_for_replies(&load, mended).await);
@@ -158,6 +175,7 @@ impl<'a> Drill<'a> {
             }
             Kind::KillAll => (0..NODES).collect(),
             Kind::FullDisk => vec![FULL_DISK_NODE],
+            Kind::RandomKills => vec![],
         }
     }
 
@@ -170,6 +188,7 @@ impl<'a> Drill<'a> {
             }
             Kind::PauseOne => self.signal_replica(victims[0], Signal::SIGSTOP),
             Kind::FullDisk => self.disk.map_or(Ok(()), LimitedDisk::fill),
+            Kind::RandomKills => Ok(()),
         }
     }
 
@@ -190,6 +209,7 @@ impl<'a> Drill<'a> {
                 let executables = Executables::find()?;
                 nodes::start(layout, FULL_DISK_NODE, &executables, Lifetime::Attached).map(|_| ())
             }
+            Kind::RandomKills => Ok(()),
         }
     }
 
@@ -291,20 +311,20 @@ impl<'a> Drill<'a> {
         Ok(roots)
     }
 
-    fn statuses(&self) -> Result<Vec<NodeStatus>, Error> {
+    pub(super) fn statuses(&self) -> Result<Vec<NodeStatus>, Error> {
         Ok(status::collect(&self.started.layout, &self.started.network)?.nodes)
     }
 }
 
-fn highest(statuses: &[NodeStatus]) -> u64 {
+pub(super) fn highest(statuses: &[NodeStatus]) -> u64 {
     statuses.iter().map(|node| node.certified_height).max().unwrap_or(0)
 }
 
 /// Choices that a seed fixes (SplitMix64).
-struct Choices(u64);
+pub(super) struct Choices(u64);
 
 impl Choices {
-    fn below(&mut self, bound: usize) -> usize {
+    pub(super) fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

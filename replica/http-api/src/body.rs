@@ -26,13 +26,57 @@ pub(crate) struct BodyReader {
 #[derive(Debug)]
 pub(crate) struct ReadBody {
     pub(crate) bytes: Bytes,
-    _budget: OwnedSemaphorePermit,
+    _budget: Option<OwnedSemaphorePermit>,
+}
+
+impl ReadBody {
+    /// One that this node made itself.
+    pub(crate) fn own(bytes: Bytes) -> Self {
+        Self { bytes, _budget: None }
+    }
+}
+
+/// A part of the budget for an answer that is put together; grows with it.
+pub(crate) struct Room {
+    budget_kib: Arc<Semaphore>,
+    held: Option<OwnedSemaphorePermit>,
+}
+
+impl Room {
+    /// Takes what is still missing for so many bytes in all.
+    pub(crate) fn hold(&mut self, bytes: usize) -> Result<(), Refusal> {
+        let held = self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let more = take(&self.budget_kib, bytes.div_ceil(1024).saturating_sub(held))?;
+        match &mut self.held {
+            Some(held) => held.merge(more),
+            none => *none = Some(more),
+        }
+        Ok(())
+    }
+}
+
+fn take(budget_kib: &Arc<Semaphore>, kib: usize) -> Result<OwnedSemaphorePermit, Refusal> {
+    let kib = u32::try_from(kib).unwrap_or(u32::MAX);
+    let permit = Arc::clone(budget_kib).try_acquire_many_owned(kib);
+    permit.map_err(|_| Refusal::Overloaded { kind: "body" })
 }
 
 impl BodyReader {
     pub(crate) fn new(bytes_max: usize, limits: &Limits) -> Self {
         let budget_kib = Arc::new(Semaphore::new(limits.body_bytes_in_flight_max / 1024));
         Self { bytes_max, time_max: limits.body_timeout, budget_kib }
+    }
+
+    /// Reads a body of CBOR.
+    pub(crate) async fn read_cbor(
+        &self,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<ReadBody, Refusal> {
+        match is_cbor(headers) {
+            true => self.read(headers, body).await,
+            false => Err(Refusal::MediaType),
+        }
     }
 
     /// Reads a body. What its head announces is checked and takes no part of the budget: a client
@@ -48,7 +92,7 @@ impl BodyReader {
         if announced > self.bytes_max.saturating_mul(DISCARD_FACTOR) {
             return Err(too_large());
         }
-        let mut budget = self.take(1)?;
+        let mut budget = take(&self.budget_kib, 1)?;
         let mut frames = body.into_data_stream();
         let mut read = 0usize;
         let (mut first, mut joined) = (Bytes::new(), BytesMut::new());
@@ -63,7 +107,7 @@ impl BodyReader {
                 continue;
             }
             let more = read.div_ceil(1024).saturating_sub(budget.num_permits());
-            budget.merge(self.take(more)?);
+            budget.merge(take(&self.budget_kib, more)?);
             // Most bodies come in one frame, which then needs no copy.
             match (first.is_empty(), joined.is_empty()) {
                 (true, true) => first = frame,
@@ -76,16 +120,21 @@ impl BodyReader {
         }
         match (read > self.bytes_max, joined.is_empty()) {
             (true, _) => Err(too_large()),
-            (false, true) => Ok(ReadBody { bytes: first, _budget: budget }),
-            (false, false) => Ok(ReadBody { bytes: joined.freeze(), _budget: budget }),
+            (false, true) => Ok(ReadBody { bytes: first, _budget: Some(budget) }),
+            (false, false) => Ok(ReadBody { bytes: joined.freeze(), _budget: Some(budget) }),
         }
     }
 
-    fn take(&self, kib: usize) -> Result<OwnedSemaphorePermit, Refusal> {
-        let kib = u32::try_from(kib).unwrap_or(u32::MAX);
-        let permit = Arc::clone(&self.budget_kib).try_acquire_many_owned(kib);
-        permit.map_err(|_| Refusal::Overloaded { kind: "body" })
+    /// Room for an answer; none is taken yet.
+    pub(crate) fn room(&self) -> Room {
+        Room { budget_kib: Arc::clone(&self.budget_kib), held: None }
     }
+}
+
+fn is_cbor(headers: &HeaderMap) -> bool {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = value.and_then(|value| value.split(';').next()).unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case("application/cbor")
 }
 
 fn announced_bytes(headers: &HeaderMap) -> Option<usize> {

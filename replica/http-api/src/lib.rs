@@ -6,6 +6,7 @@
 //!     query       -> ingress rules -> Execution::query on the latest certified state --> node signature
 //!     read_state  -> ingress rules -> who may read what -> witness of the certified tree --> certificate
 //!     /_/         -> status page, /_/status.json, /_/topology
+//!   browser --HTTP--> <canister>.localhost -> gateway -> the canister's http_request
 //! ```
 //!
 //! Rules followed here are those of the interface specification 0.66, "HTTPS interface". This
@@ -40,6 +41,7 @@ mod certified;
 mod cors;
 mod effective;
 mod endpoints;
+mod gateway;
 mod metrics;
 mod operator;
 mod page;

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use crate::answer::json_answer;
 use crate::shared::Shared;
+pub(crate) use html::escaped;
 use report::{Paging, Report};
 
 /// The most canisters of one page.

@@ -31,6 +31,9 @@ pub enum Refusal {
     /// The URL's id does not fit the content of the request.
     #[error(transparent)]
     EffectiveId(#[from] EffectiveIdError),
+    /// The body is of another kind.
+    #[error("the request's Content-Type must be application/cbor")]
+    MediaType,
     /// The body is too large.
     #[error("the request has more than {bytes_max} bytes")]
     BodyTooLarge {
@@ -77,6 +80,7 @@ impl Refusal {
             | Refusal::CanisterOutOfRange { .. }
             | Refusal::OtherSubnet { .. }
             | Refusal::EffectiveId(_)
+            | Refusal::MediaType
             | Refusal::BodyBroken => StatusCode::BAD_REQUEST,
             Refusal::NotAdmitted(error) => admission_status(error),
             Refusal::Path(error) => path_status(error),

@@ -13,6 +13,7 @@ use prometheus_client::registry::Registry;
 use crate::Api;
 use crate::cors::allow_any_origin;
 use crate::endpoints::{call, query, read_state, status, topology};
+use crate::gateway::serve_canisters;
 use crate::metrics::Metrics;
 use crate::page;
 use crate::shared::Shared;
@@ -55,6 +56,8 @@ pub fn router(api: Api, registry: &mut Registry) -> Router {
         .fallback(not_found)
         // Bodies are read by `body::BodyReader`, which has its own limit.
         .layer(DefaultBodyLimit::disable())
+        // In front of all paths but the interface's, since a canister has paths of its own.
+        .layer(from_fn_with_state(shared.clone(), serve_canisters))
         .layer(from_fn(allow_any_origin))
         .with_state(shared)
 }

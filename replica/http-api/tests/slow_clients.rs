@@ -100,7 +100,7 @@ async fn a_body_that_does_not_come_is_answered_and_ends_the_connection() {
     let router = replica_http_api::router(chain.api(limits.clone()), &mut Default::default());
     let address = served(router, limits).await;
     let head = b"POST /api/v2/canister/rwlgt-iiaaa-aaaaa-aaaaa-cai/call HTTP/1.1\r\n\
-                 Host: localhost\r\nContent-Length: 100000\r\n\r\n";
+                 Host: localhost\r\nContent-Type: application/cbor\r\nContent-Length: 100000\r\n\r\n";
     let mut stream = connect(address).await;
     let begun = Instant::now();
     stream.write_all(head).await.expect("the server is there");

@@ -36,7 +36,7 @@ fn main() -> ExitCode {
     let failures = run_all(&arguments);
     if !arguments.json {
         let seconds = begun.elapsed().as_secs_f64();
-        println!("{} seeds, {failures} failed, {seconds:.1} s", arguments.seeds);
+        line(format_args!("{} seeds, {failures} failed, {seconds:.1} s", arguments.seeds));
     }
     if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -68,12 +68,12 @@ fn run_all(arguments: &Arguments) -> u64 {
 
 fn show(arguments: &Arguments, result: &Result<Report, Failure>, seconds: f64) {
     match (result, arguments.json) {
-        (Ok(report), true) => println!("{}", json(report)),
+        (Ok(report), true) => line(json(report)),
         (Err(failure), true) => {
-            println!("{}", json(failure));
+            line(json(failure));
             eprintln!("{failure}");
         }
-        (Ok(report), false) => println!(
+        (Ok(report), false) => line(format_args!(
             "seed {:>6}  {:>4} blocks  {:>4} of {:>4} calls  {:>6} ms  faults {}  adversary {:<20} {}  {seconds:.1} s",
             report.seed,
             report.height,
@@ -83,9 +83,15 @@ fn show(arguments: &Arguments, result: &Result<Report, Failure>, seconds: f64) {
             report.faults,
             report.adversary,
             &report.trace[..16],
-        ),
-        (Err(failure), false) => println!("FAILED {failure}"),
+        )),
+        (Err(failure), false) => line(format_args!("FAILED {failure}")),
     }
+}
+
+/// Prints a line. A reader that went away (`cargo xtask sim | head -1`) is no reason to panic.
+fn line(text: impl std::fmt::Display) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 fn json(value: &impl serde::Serialize) -> String {

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::folders::Folders;
+use crate::output::note;
 use crate::setup::Ready;
 use std::path::Path;
 
@@ -15,7 +16,7 @@ pub fn build(
     name: &str,
     into: &Path,
 ) -> Result<(), Error> {
-    eprintln!("canisters: {name}");
+    note!("canisters: {name}");
     let source = folders.root.join(home).join(name);
     let module = into.join(format!("{name}.wasm"));
     let interface = source.join(format!("{name}.did"));

@@ -3,6 +3,7 @@
 use crate::command::Run;
 use crate::error::Error;
 use crate::folders::Folders;
+use crate::output::note;
 use crate::setup::{LINKER, Ready};
 use std::path::Path;
 
@@ -24,7 +25,7 @@ pub fn build(
     name: &str,
     into: &Path,
 ) -> Result<(), Error> {
-    eprintln!("canisters: {name} (the first time this compiles std and takes some minutes)");
+    note!("canisters: {name} (the first time this compiles std and takes some minutes)");
     let source = folders.root.join(home).join(name);
     // Their own target folder: another compiler than the workspace's.
     let target = folders.cache.join("canisters/target");

@@ -4,6 +4,7 @@ use super::{Purpose, version_of};
 use crate::command::Run;
 use crate::error::Error;
 use crate::folders::Folders;
+use crate::output::note;
 use std::os::unix::fs::MetadataExt;
 
 /// A package that some step needs.
@@ -100,7 +101,7 @@ pub fn missing(folders: &Folders, purpose: Purpose) -> Result<Vec<&'static str>,
 
 /// Installs packages as root, or says which command to run as root.
 pub fn install(folders: &Folders, packages: &[&str]) -> Result<(), Error> {
-    eprintln!("set-up: missing are {}", packages.join(", "));
+    note!("set-up: missing are {}", packages.join(", "));
     if !is_root() {
         return Err(Error::Missing(format!(
             "Debian packages are missing; run this line, then the same command again:\n\

@@ -18,6 +18,7 @@ use bytes::Bytes;
 use replica_state::IngressStatus;
 use types::{MessageId, UserError};
 
+use crate::body::ReadBody;
 use crate::certified::Certified;
 use crate::effective::Effective;
 use crate::requests;
@@ -30,6 +31,24 @@ use crate::{Refusal, answer};
 enum Mode {
     Asynchronous,
     Synchronous,
+}
+
+/// How a call ended for whoever waited for it.
+pub(crate) enum Outcome {
+    /// It is over; the outcome is in this state.
+    Over {
+        id: MessageId,
+        snapshot: Arc<Certified>,
+        /// Whether it was over before it was sent now.
+        known: bool,
+    },
+    /// This node did not let it in.
+    Rejected(UserError),
+    /// It is on its way.
+    Pending {
+        /// Whether there was no place to wait.
+        crowded: bool,
+    },
 }
 
 /// Where a call is after the node has looked at it.
@@ -52,7 +71,8 @@ pub(crate) async fn call_v2(
     body: Body,
 ) -> Result<Response, Refusal> {
     let effective = Effective::canister(&id)?;
-    let checked = check(&shared, effective, Mode::Asynchronous, &headers, body).await?;
+    let body = shared.bodies.read_cbor(&headers, body).await?;
+    let checked = check(&shared, effective, Mode::Asynchronous, body).await?;
     Ok(match checked {
         Checked::Rejected(error) => answer::async_call_rejected(&error),
         Checked::Known(..) | Checked::Accepted | Checked::Awaited(..) => answer::accepted(),
@@ -89,19 +109,36 @@ async fn synchronous(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
-    let checked = check(shared, effective, Mode::Synchronous, headers, body).await;
-    let (outcome, response) = match checked {
-        Err(refusal) => {
-            shared.metrics.sync_call_ended("refused");
-            return Err(refusal);
-        }
-        Ok(Checked::Rejected(error)) => ("rejected", answer::call_rejected(&error)),
-        Ok(Checked::Known(id, snapshot)) => ("known", certified(&id, &snapshot)),
-        Ok(Checked::Accepted) => ("crowded", answer::accepted()),
-        Ok(Checked::Awaited(id, waiter)) => wait(shared, id, waiter).await,
+    let ended = match shared.bodies.read_cbor(headers, body).await {
+        Ok(body) => outcome(shared, effective, body).await,
+        Err(refusal) => Err(refusal),
     };
-    shared.metrics.sync_call_ended(outcome);
-    Ok(response)
+    let (word, answer) = match ended {
+        Err(refusal) => ("refused", Err(refusal)),
+        Ok(Outcome::Rejected(error)) => ("rejected", Ok(answer::call_rejected(&error))),
+        Ok(Outcome::Over { id, snapshot, known }) => {
+            (if known { "known" } else { "certified" }, Ok(certified(&id, &snapshot)))
+        }
+        Ok(Outcome::Pending { crowded }) => {
+            (if crowded { "crowded" } else { "timeout" }, Ok(answer::accepted()))
+        }
+    };
+    shared.metrics.sync_call_ended(word);
+    answer
+}
+
+/// Hands a call over and waits for its outcome.
+pub(crate) async fn outcome(
+    shared: &Shared,
+    effective: Effective,
+    envelope: ReadBody,
+) -> Result<Outcome, Refusal> {
+    Ok(match check(shared, effective, Mode::Synchronous, envelope).await? {
+        Checked::Rejected(error) => Outcome::Rejected(error),
+        Checked::Known(id, snapshot) => Outcome::Over { id, snapshot, known: true },
+        Checked::Accepted => Outcome::Pending { crowded: true },
+        Checked::Awaited(id, waiter) => wait(shared, id, waiter).await,
+    })
 }
 
 /// Everything up to handing the call over, on a thread of the pool.
@@ -109,11 +146,9 @@ async fn check(
     shared: &Shared,
     effective: Effective,
     mode: Mode,
-    headers: &HeaderMap,
-    body: Body,
+    envelope: ReadBody,
 ) -> Result<Checked, Refusal> {
-    let body = shared.bodies.read(headers, body).await?;
-    let work = || check_bytes(shared, effective, mode, &body.bytes);
+    let work = || check_bytes(shared, effective, mode, &envelope.bytes);
     shared.calls.run(work).await?
 }
 
@@ -147,11 +182,7 @@ fn check_bytes(
     Ok(place.map_or(Checked::Accepted, |place| Checked::Awaited(id, place)))
 }
 
-async fn wait(
-    shared: &Shared,
-    id: MessageId,
-    mut waiter: Waiter<Arc<Certified>>,
-) -> (&'static str, Response) {
+async fn wait(shared: &Shared, id: MessageId, mut waiter: Waiter<Arc<Certified>>) -> Outcome {
     let waiting = tokio::time::timeout(shared.api.limits.sync_timeout, waiter.completed());
     let snapshot = match waiting.await {
         Ok(Some(snapshot)) => Some(snapshot),
@@ -159,8 +190,8 @@ async fn wait(
         Ok(None) | Err(_) => shared.api.certified.latest(),
     };
     match snapshot.filter(|snapshot| is_over(snapshot, &id)) {
-        Some(snapshot) => ("certified", certified(&id, &snapshot)),
-        None => ("timeout", answer::accepted()),
+        Some(snapshot) => Outcome::Over { id, snapshot, known: false },
+        None => Outcome::Pending { crowded: false },
     }
 }
 

@@ -43,7 +43,7 @@ async fn answer_query(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
-    let body = shared.bodies.read(headers, body).await?;
+    let body = shared.bodies.read_cbor(headers, body).await?;
     let work = || answer_bytes(shared, effective, &body.bytes);
     shared.queries.run(work).await?
 }

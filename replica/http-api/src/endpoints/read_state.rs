@@ -61,7 +61,7 @@ async fn read(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
-    let body = shared.bodies.read(headers, body).await?;
+    let body = shared.bodies.read_cbor(headers, body).await?;
     let work = || read_bytes(shared, effective, generation, &body.bytes);
     shared.read_states.run(work).await?
 }

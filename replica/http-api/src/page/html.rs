@@ -256,7 +256,7 @@ fn bytes_text(bytes: u64) -> String {
 }
 
 /// Text for HTML, in an element or in a quoted attribute.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
