@@ -8,6 +8,7 @@
 //! ```
 
 mod arguments;
+mod attest;
 mod create;
 pub mod drill;
 mod error;
