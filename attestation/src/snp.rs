@@ -17,6 +17,7 @@
 
 #[cfg(test)]
 pub(crate) mod forge;
+pub mod launch;
 mod policy;
 mod product;
 mod report;

@@ -27,7 +27,7 @@ pub use algorithm::SignatureAlgorithm;
 pub use certificate::{Certificate, CertificateError, Extension, Validity};
 pub use extension::{BasicConstraints, KeyUsage, oid};
 pub use path::{PATH_CERTIFICATES_MAX, PathRules, check_path, find_path};
-pub use pem::{PemError, certificates as read_certificates};
+pub use pem::{PemError, certificate_bytes, certificates as read_certificates};
 pub use quirk::Quirk;
 pub use roots::{Pin, TrustRoot, TrustRoots};
 pub use time::UnixTime;

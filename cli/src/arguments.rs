@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::attest::AttestCommand;
 use crate::drill::Kind;
 
 /// Run and watch a Plinth network on this machine.
@@ -34,6 +35,12 @@ pub enum Command {
     },
     /// Stop all nodes; their state stays for the next `plinth up`.
     Down(Place),
+    /// Check what machines hand over to prove what they run.
+    Attest {
+        /// What to check.
+        #[command(subcommand)]
+        command: AttestCommand,
+    },
     /// Break a network of its own on purpose and check that nothing is lost.
     Drill(Drill),
 }

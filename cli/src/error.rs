@@ -218,6 +218,12 @@ pub enum Error {
     /// A launcher option that cannot be honoured.
     #[error("{0}")]
     Launcher(String),
+    /// Evidence that was refused, by these checks.
+    #[error("refused by {0}")]
+    Refused(String),
+    /// Input that no verdict can be made of.
+    #[error("{0}")]
+    Unusable(String),
     /// A signal handler.
     #[error("cannot listen for signals")]
     Signals(#[source] nix::errno::Errno),
@@ -238,7 +244,10 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::NoNetwork(_) | Self::Stopped(_) => 4,
-            Self::NoNode { .. } | Self::Different { .. } | Self::Launcher(_) => 2,
+            Self::NoNode { .. }
+            | Self::Different { .. }
+            | Self::Launcher(_)
+            | Self::Unusable(_) => 2,
             _ => 1,
         }
     }

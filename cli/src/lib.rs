@@ -11,6 +11,7 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod arguments;
+mod attest;
 mod create;
 pub mod drill;
 mod error;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use crate::arguments::{Arguments, Command, Drill, NodeCommand, One, Place, Show, Up};
+use crate::attest;
 use crate::create::{self, Executables};
 use crate::drill;
 use crate::error::{Error, quoted};
@@ -47,6 +48,7 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Status(arguments) => show(&arguments),
         Command::Down(place) => down(&place),
         Command::Drill(arguments) => run_drill(&arguments),
+        Command::Attest { command } => attest::run(&command),
         Command::Node { command } => match command {
             NodeCommand::Start(one) => start_node(&one),
             NodeCommand::Stop(one) => stop_node(&one),

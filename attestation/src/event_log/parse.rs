@@ -211,6 +211,9 @@ impl<'a> EventLog<'a> {
 
 struct Parser<'a> {
     cursor: Cursor<'a>,
+    /// How many bytes at the end are filler, of zeros or of ones. Counted once: to look at what is left
+    /// after each event would take the square of the log's length.
+    filler_bytes: usize,
     /// Ids and digest lengths of the header.
     algorithms: Vec<(u16, usize)>,
     /// The number of the event that is being read.
@@ -221,8 +224,10 @@ struct Parser<'a> {
 
 impl<'a> Parser<'a> {
     fn new(bytes: &'a [u8]) -> Self {
+        let at_end = |filler| bytes.iter().rev().take_while(|byte| **byte == filler).count();
         Self {
             cursor: Cursor::new(bytes),
+            filler_bytes: at_end(0).max(at_end(0xff)),
             algorithms: Vec::new(),
             event: 0,
             pcr_0_extended: false,
@@ -403,7 +408,7 @@ impl<'a> Parser<'a> {
     fn is_at_end(&mut self) -> bool {
         let rest = self.cursor.rest();
         // An event of zeros would extend PCR 0, so zeros are filler only if nothing else follows.
-        if rest.iter().all(|&byte| byte == 0) || rest.iter().all(|&byte| byte == 0xff) {
+        if rest.len() <= self.filler_bytes {
             return true;
         }
         // The end mark of the formats: an index and a type that no event has.

@@ -271,6 +271,15 @@ fn bounds_are_kept() {
     assert_eq!(many.error(), LogError::TooManyEvents);
 }
 
+/// Events of zeros up to the last byte: each is read, and what follows is not looked at again and again.
+#[test]
+fn zeros_that_are_no_filler_take_no_long_time() {
+    let mut bytes = Builder::sha256().bytes(&vec![0; 16 * 10_000]);
+    bytes.push(1);
+    let source = ReadError::Short { field: "PCRIndex", at: bytes.len() - 1 };
+    assert_eq!(EventLog::parse(&bytes), Err(LogError::Event { event: 10_001, source }));
+}
+
 #[test]
 fn every_cut_is_an_error_or_a_shorter_log() {
     let bytes = vector("goatt_crypto_agile_eventlog");

@@ -5,6 +5,7 @@ use crate::crypto::Hash;
 use crate::event_log::Event;
 use crate::predict::boot::{PredictedEvent, What};
 use crate::predict::variable::{SecureBootVariable, Signature, read_variable_data, signatures};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// A cause, and where it was found.
@@ -301,9 +302,10 @@ fn variable_changed(
         return Some(Cause::SecureBoot { is_on: content == [1] });
     }
     let (before, after) = (signatures(expected).ok()?, signatures(content).ok()?);
-    let count = |from: &[Signature], without: &[Signature], certificates: bool| {
-        let own = from.iter().filter(|entry| entry.is_certificate() == certificates);
-        own.filter(|entry| !without.contains(entry)).count()
+    let (before, after): (BTreeSet<Signature>, BTreeSet<_>) =
+        (before.into_iter().collect(), after.into_iter().collect());
+    let count = |from: &BTreeSet<Signature>, without: &BTreeSet<_>, certificates: bool| {
+        from.difference(without).filter(|entry| entry.is_certificate() == certificates).count()
     };
     let change =
         |certificates| [count(&after, &before, certificates), count(&before, &after, certificates)];

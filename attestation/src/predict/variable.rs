@@ -198,7 +198,8 @@ fn guid(cursor: &mut Cursor, field: &'static str) -> Result<[u8; 16], ReadError>
 pub fn read_variable_data(data: &[u8]) -> Result<(String, &[u8]), ReadError> {
     let mut cursor = Cursor::new(data);
     guid(&mut cursor, "VariableName")?;
-    let name_bytes = 2 * (cursor.u32_le("UnicodeNameLength")? as usize);
+    // Where a length has 32 bits, twice as much may be more than any.
+    let name_bytes = (cursor.u32_le("UnicodeNameLength")? as usize).saturating_mul(2);
     cursor.u32_le("UnicodeNameLength")?;
     let content_bytes = cursor.u32_le("VariableDataLength")? as usize;
     cursor.u32_le("VariableDataLength")?;

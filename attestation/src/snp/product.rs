@@ -39,7 +39,7 @@ impl Product {
         }
     }
 
-    /// How many bytes of a report's chip id name the chip; the rest is zero.
+    /// How many bytes of a report's chip id name the chip.
     pub const fn chip_id_bytes(self) -> usize {
         match self {
             Self::Milan | Self::Genoa => 64,

@@ -49,6 +49,14 @@ impl SnpRoots {
         Self { roots: TrustRoots::new(roots), products }
     }
 
+    /// These roots and one more.
+    #[must_use]
+    pub fn and(self, one: SnpRoot) -> Self {
+        let products = self.products.into_iter();
+        let known = self.roots.iter().cloned().zip(products);
+        Self::new(known.map(|(root, product)| SnpRoot { root, product }).chain([one]))
+    }
+
     pub(super) fn roots(&self) -> &TrustRoots {
         &self.roots
     }

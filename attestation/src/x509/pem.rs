@@ -1,6 +1,7 @@
 //! Certificates in files: PEM (RFC 7468) or DER.
 
 use super::{Certificate, CertificateError};
+use crate::der::tag;
 use base64ct::{Base64, Encoding as _};
 
 const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
@@ -19,26 +20,35 @@ pub enum PemError {
     NotClosed,
     #[error("a PEM block is not Base64")]
     Base64,
-    #[error("the file holds neither PEM nor DER of a certificate: {0}")]
+    #[error("the file is neither PEM nor DER")]
+    Neither,
+    #[error(transparent)]
     Certificate(#[from] CertificateError),
 }
 
 /// All certificates of a file, in its order: PEM blocks, or else one certificate in DER.
 pub fn certificates(file: &[u8]) -> Result<Vec<Certificate>, PemError> {
+    let blocks = certificate_bytes(file)?;
+    blocks.iter().map(|der| Ok(Certificate::from_der(der)?)).collect()
+}
+
+/// The same, not yet read: what a file holds in the place of certificates.
+pub fn certificate_bytes(file: &[u8]) -> Result<Vec<Vec<u8>>, PemError> {
     let text = std::str::from_utf8(file).ok().filter(|text| text.contains(BEGIN));
     let Some(mut rest) = text else {
-        return Ok(vec![Certificate::from_der(file)?]);
+        let is_der = file.first() == Some(&tag::SEQUENCE);
+        return if is_der { Ok(vec![file.to_vec()]) } else { Err(PemError::Neither) };
     };
-    let mut certificates = Vec::new();
+    let mut blocks = Vec::new();
     while let Some((_, block)) = rest.split_once(BEGIN) {
         let (body, after) = block.split_once(END).ok_or(PemError::NotClosed)?;
-        if certificates.len() == CERTIFICATES_MAX {
+        if blocks.len() == CERTIFICATES_MAX {
             return Err(PemError::TooMany);
         }
-        certificates.push(Certificate::from_der(&base64(body).ok_or(PemError::Base64)?)?);
+        blocks.push(base64(body).ok_or(PemError::Base64)?);
         rest = after;
     }
-    Ok(certificates)
+    Ok(blocks)
 }
 
 /// Decodes the standard alphabet with padding, white space left out.
@@ -71,8 +81,9 @@ mod tests {
             let error = certificates(file.as_bytes()).unwrap_err();
             assert!(expected(&error), "{file}: {error}");
         };
-        check("", |error| matches!(error, PemError::Certificate(_)));
-        check("hello", |error| matches!(error, PemError::Certificate(_)));
+        check("", |error| *error == PemError::Neither);
+        check("hello", |error| *error == PemError::Neither);
+        check("0ello", |error| matches!(error, PemError::Certificate(_)));
         check(BEGIN, |error| *error == PemError::NotClosed);
         check(&format!("{BEGIN}\n???\n{END}"), |error| *error == PemError::Base64);
         check(&format!("{BEGIN}\nTWFu\n{END}"), |error| matches!(error, PemError::Certificate(_)));

@@ -32,22 +32,36 @@ impl UnixTime {
         })
     }
 
-    /// From `2026-01-31T12:00:00Z`, the form of RFC 3339 in UTC and whole seconds.
+    /// From RFC 3339, such as `2026-01-31T12:00:00Z` or `2026-01-31T14:00:00.5+02:00`. Fractions
+    /// of a second are left out.
     pub fn from_rfc3339(text: &str) -> Option<Self> {
         let bytes = text.as_bytes();
-        let separators = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'Z')];
-        let has_form = bytes.len() == 20 && separators.iter().all(|(at, byte)| bytes[*at] == *byte);
-        if !has_form {
+        let (date, mut zone) = bytes.split_at_checked(19)?;
+        let separators = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];
+        if !separators.iter().all(|(at, byte)| date[*at].to_ascii_uppercase() == *byte) {
             return None;
         }
-        Self::from_parts([
-            decimal(&bytes[0..4])?,
-            decimal(&bytes[5..7])?,
-            decimal(&bytes[8..10])?,
-            decimal(&bytes[11..13])?,
-            decimal(&bytes[14..16])?,
-            decimal(&bytes[17..19])?,
-        ])
+        let local = Self::from_parts([
+            decimal(&date[0..4])?,
+            decimal(&date[5..7])?,
+            decimal(&date[8..10])?,
+            decimal(&date[11..13])?,
+            decimal(&date[14..16])?,
+            decimal(&date[17..19])?,
+        ])?;
+        if let Some(fraction) = zone.strip_prefix(b".") {
+            let digits = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            zone = fraction.get(digits..).filter(|_| digits > 0)?;
+        }
+        let sign = match zone {
+            [b'Z' | b'z'] => return Some(local),
+            [b'+', _, _, b':', _, _] => 1,
+            [b'-', _, _, b':', _, _] => -1,
+            _ => return None,
+        };
+        let (hours, minutes) = (decimal(&zone[1..3])?, decimal(&zone[4..6])?);
+        let ahead = i64::from(60 * hours + minutes) * 60;
+        (hours < 24 && minutes < 60).then_some(Self(local.0 - sign * ahead))
     }
 
     /// From a UTCTime or GeneralizedTime as RFC 5280 allows them: in UTC, with seconds, without
@@ -145,6 +159,19 @@ mod tests {
     }
 
     #[test]
+    fn zones_and_fractions() {
+        let check = |text: &str| {
+            let time = UnixTime::from_rfc3339(text).map(|time| time.to_string());
+            assert_eq!(time.as_deref(), Some("2026-01-31T12:00:00Z"), "{text}");
+        };
+        check("2026-01-31t12:00:00z");
+        check("2026-01-31T12:00:00.123456789Z");
+        check("2026-01-31T14:00:00+02:00");
+        check("2026-01-31T00:30:00.5-11:30");
+        check("2026-02-01T11:59:00+23:59");
+    }
+
+    #[test]
     fn what_is_no_date() {
         for text in [
             "2026-02-29T00:00:00Z",
@@ -156,7 +183,13 @@ mod tests {
             "2026-01-01T24:00:00Z",
             "2026-01-01T00:60:00Z",
             "2026-01-01T00:00:60Z",
-            "2026-01-01T00:00:00+00:00",
+            "2026-01-01T00:00:00",
+            "2026-01-01T00:00:00+0000",
+            "2026-01-01T00:00:00+24:00",
+            "2026-01-01T00:00:00+00:60",
+            "2026-01-01T00:00:00.Z",
+            "2026-01-01T00:00:00Zulu",
+            "2026-01-01T00:00:00\u{e9}",
             "2026-01-01 00:00:00Z",
             "+026-01-01T00:00:00Z",
             "",

@@ -142,9 +142,8 @@ fn chip(checks: &mut Checks, report: &Report, vek: &VerifiedVek, policy: &SnpPol
 
     let chip_id = report.chip_id();
     if let VekKind::Vcek { hardware_id } = &vek.claims.kind {
-        // Turin names a chip by fewer bytes: the rest is zero.
-        let (id, rest) = chip_id.split_at(hardware_id.len().min(chip_id.len()));
-        let is_same = id == hardware_id && rest.iter().all(|byte| *byte == 0);
+        // Turin names a chip by the first eight bytes of the field.
+        let is_same = chip_id.get(..hardware_id.len()) == Some(hardware_id.as_slice());
         let detail = if chip_id == [0; 64] { "the host masks the chip's id" } else { "" };
         checks.record(CHIP, ON, is_same, detail);
     }

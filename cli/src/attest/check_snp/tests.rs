@@ -1,0 +1,138 @@
+use super::*;
+use clap::Parser;
+
+/// The options alone, as a command line.
+#[derive(Parser)]
+struct Line {
+    #[command(flatten)]
+    check: CheckSnp,
+}
+
+const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../attestation/vectors");
+const AMD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../attestation/roots/amd");
+
+fn line(files: [&str; 4], more: &str) -> Vec<String> {
+    let names = ["--report", "--vek", "--ask", "--ark"];
+    let files = names.iter().zip(files).flat_map(|(name, file)| [name.to_string(), file.into()]);
+    let more = more.split_whitespace().map(str::to_owned);
+    std::iter::once("check-snp".to_owned()).chain(files).chain(more).collect()
+}
+
+fn check(files: [&str; 4], more: &str) -> Result<Shown, Unusable> {
+    run(&Line::try_parse_from(line(files, more)).unwrap().check)
+}
+
+/// The checks that fail; none if it is accepted.
+fn failed(files: [&str; 4], more: &str) -> Vec<&'static str> {
+    let shown = check(files, more).unwrap();
+    let failed = shown.checks.failed_ids();
+    assert_eq!(shown.is_accepted, failed.is_empty());
+    failed
+}
+
+fn real(name: &str, more: &str) -> Vec<&'static str> {
+    let (vek, chain) = match name.ends_with("vlek") {
+        true => ("vlek", "milan-vlek"),
+        false => ("vcek", "milan-vcek"),
+    };
+    let report = format!("{VECTORS}/snp-real/{name}.report.bin");
+    let vek = format!("{VECTORS}/snp-real/{name}.{vek}.der");
+    // One file with both, as AMD serves them.
+    let chain = format!("{AMD}/{chain}.pem");
+    failed([&report, &vek, &chain, &chain], more)
+}
+
+fn simulated(report: &str, vek: &str, more: &str) -> Vec<&'static str> {
+    let file = |name: &str| format!("{VECTORS}/snp-sim/{name}");
+    let report = file(&format!("{report}.report.bin"));
+    failed([&report, &file(vek), &file("ask.der"), &file("ark.der")], more)
+}
+
+#[test]
+fn real_reports() {
+    assert!(real("milan_v2_a", "--at 2024-01-01T00:00:00Z").is_empty());
+    assert!(real("azure_milan_v3", "--at 2025-08-01T02:00:00+02:00 --product milan").is_empty());
+    assert_eq!(real("milan_v2_debugpolicy", "--at 2024-01-01T00:00:00Z"), ["snp.policy.debug"]);
+    assert_eq!(
+        real("milan_v2_a", "--at 2024-01-01T00:00:00Z --product genoa"),
+        ["snp.product.allowed"]
+    );
+    assert_eq!(real("milan_v2_a", "--at 2019-01-01T00:00:00Z"), ["x509.validity"]);
+    let vlek = "milan_v3_vlek";
+    assert_eq!(real(vlek, "--at 2025-06-01T00:00:00Z"), ["snp.signing-key.allowed"]);
+    assert!(real(vlek, "--at 2025-06-01T00:00:00Z --allow-vlek").is_empty());
+    assert_eq!(real(vlek, "--at 2025-06-01T00:00:00Z --allow-vlek --vmpl 0"), ["snp.vmpl"]);
+}
+
+#[test]
+fn options_narrow_what_is_accepted() {
+    let at = "--at 2026-06-01T00:00:00Z";
+    assert_eq!(simulated("ok_v3", "vcek.der", at), ["x509.root"], "a root must be named one");
+    let trusted = format!("{at} --trust-ark");
+    assert!(simulated("ok_v3", "vcek.der", &trusted).is_empty());
+    let minimum = |tcb: &str| simulated("ok_v3", "vcek.der", &format!("{trusted} --min-tcb {tcb}"));
+    assert!(minimum("bootloader=4,tee=0,snp=24,microcode=219").is_empty());
+    assert!(minimum("snp=24").is_empty());
+    let below = ["snp.tcb.current", "snp.tcb.reported", "snp.tcb.committed", "snp.tcb.launch"];
+    assert_eq!(minimum("microcode=220"), below);
+    let with = |option: &str, bytes: usize| {
+        simulated("ok_v3", "vcek.der", &format!("{trusted} {option} {}", "5a".repeat(bytes)))
+    };
+    assert_eq!(with("--measurement", 48), ["snp.measurement"]);
+    assert_eq!(with("--report-data", 64), ["snp.report-data"]);
+    assert_eq!(with("--host-data", 32), ["snp.host-data"]);
+    assert_eq!(with("--chip-id", 64), ["snp.chip.allowed"]);
+    assert_eq!(with("--chip-id", 8), ["snp.chip.allowed"]);
+    // A root that is believed is so for one generation.
+    let genoa = simulated("ok_v3", "vcek.der", &format!("{trusted} --product genoa"));
+    assert_eq!(genoa, ["snp.product.root", "snp.product.allowed"]);
+}
+
+#[test]
+fn wrong_usage() {
+    let refused = |more: &str| {
+        assert!(Line::try_parse_from(line(["r", "v", "k", "a"], more)).is_err(), "{more}");
+    };
+    refused("--measurement 5a");
+    refused("--report-data zz");
+    refused("--chip-id 5a5a");
+    refused("--min-tcb snp");
+    refused("--min-tcb snp=256");
+    refused("--min-tcb snp=1,snp=2");
+    refused("--min-tcb other=1");
+    refused("--at yesterday");
+    refused("--product rome");
+    refused("--vmpl 4");
+    assert!(Line::try_parse_from(line(["r", "v", "k", "a"], "--vmpl 0,3")).is_ok());
+}
+
+#[test]
+fn unusable_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let report = format!("{VECTORS}/snp-real/milan_v2_a.report.bin");
+    let vek = format!("{VECTORS}/snp-real/milan_v2_a.vcek.der");
+    let chain = format!("{AMD}/milan-vcek.pem");
+    let none = path("none");
+    assert!(matches!(check([&none, &vek, &chain, &chain], ""), Err(Unusable::Read { .. })));
+    let text = path("text");
+    std::fs::write(&text, "no certificate").unwrap();
+    let unusable = check([&report, &text, &chain, &chain], "");
+    assert!(matches!(unusable, Err(Unusable::Certificates { .. })));
+    let unusable = check([&report, &chain, &chain, &chain], "");
+    assert!(matches!(unusable, Err(Unusable::Ambiguous { count: 2, .. })));
+    // Damaged evidence is refused, not unusable.
+    let short = path("short");
+    std::fs::write(&short, &std::fs::read(&report).unwrap()[..1183]).unwrap();
+    let at = "--at 2024-01-01T00:00:00Z";
+    assert_eq!(failed([&short, &vek, &chain, &chain], at), ["snp.length"]);
+    let damaged = path("damaged");
+    let mut der = std::fs::read(&vek).unwrap();
+    der[20] ^= 0x80;
+    std::fs::write(&damaged, der).unwrap();
+    assert!(failed([&report, &damaged, &chain, &chain], at).contains(&"snp.certificate"));
+    // A report in hex is the same report.
+    let digits = path("digits");
+    std::fs::write(&digits, hex::encode(std::fs::read(&report).unwrap()) + "\n").unwrap();
+    assert!(failed([&digits, &vek, &chain, &chain], at).is_empty());
+}

@@ -1,0 +1,111 @@
+//! Files of foreign origin, and why one cannot be used.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use attestation::x509::{PemError, certificate_bytes};
+use thiserror::Error;
+
+/// Larger than anything that is checked here.
+const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// Input that no verdict can be made of.
+#[derive(Debug, Error)]
+pub enum Unusable {
+    /// The file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The file is too large.
+    #[error("{} has more than {FILE_BYTES_MAX} bytes", .0.display())]
+    TooLarge(PathBuf),
+    /// The file holds no certificates.
+    #[error("{}: {source}", path.display())]
+    Certificates {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: PemError,
+    },
+    /// The file holds several certificates, and which is meant cannot be told.
+    #[error(
+        "{} holds {count} certificates and not exactly one that can be {wanted}; give a file with \
+         that one alone", path.display()
+    )]
+    Ambiguous {
+        /// Which.
+        path: PathBuf,
+        /// How many it holds.
+        count: usize,
+        /// What is looked for.
+        wanted: &'static str,
+    },
+}
+
+/// The file's bytes.
+pub fn read(path: &Path) -> Result<Vec<u8>, Unusable> {
+    let failed = |source| Unusable::Read { path: path.into(), source };
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(failed)?;
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(Unusable::TooLarge(path.into()));
+    }
+    Ok(bytes)
+}
+
+/// The file's bytes, or what they are in hex if the file is a text of hex digits.
+pub fn read_binary_or_hex(path: &Path) -> Result<Vec<u8>, Unusable> {
+    let bytes = read(path)?;
+    let digits: Vec<u8> =
+        bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    let is_hex = !digits.is_empty() && digits.iter().all(u8::is_ascii_hexdigit);
+    match hex::decode(&digits) {
+        Ok(decoded) if is_hex => Ok(decoded),
+        _ => Ok(bytes),
+    }
+}
+
+/// The certificate in a file of PEM or DER, not yet read. Of several the one that `is_meant`.
+pub fn read_certificate(
+    path: &Path,
+    wanted: &'static str,
+    is_meant: impl Fn(&[u8]) -> bool,
+) -> Result<Vec<u8>, Unusable> {
+    let mut found = certificate_bytes(&read(path)?)
+        .map_err(|source| Unusable::Certificates { path: path.into(), source })?;
+    let count = found.len();
+    if count > 1 {
+        found.retain(|der| is_meant(der));
+    }
+    match <[Vec<u8>; 1]>::try_from(found) {
+        Ok([one]) => Ok(one),
+        Err(_) => Err(Unusable::Ambiguous { path: path.into(), count, wanted }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hex_is_decoded_and_all_else_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let check = |content: &[u8], expected: &[u8]| {
+            std::fs::write(&path, content).unwrap();
+            assert_eq!(read_binary_or_hex(&path).unwrap(), expected);
+        };
+        check(b"00ff\nA5\n", &[0, 0xff, 0xa5]);
+        check(b"00f", b"00f");
+        check(b"0x00", b"0x00");
+        check(&[0, 1], &[0, 1]);
+        check(b"", b"");
+        assert!(matches!(read(&dir.path().join("none")), Err(Unusable::Read { .. })));
+    }
+}
