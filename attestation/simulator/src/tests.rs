@@ -164,7 +164,8 @@ proptest! {
     fn keys_depend_on_the_chosen_fields(bits in 0u64..64, field in 0usize..4) {
         let chip = chip();
         let fields = Fields(bits);
-        let change: [(Fields, fn(&mut Launch)); 4] = [
+        type Change = (Fields, fn(&mut Launch));
+        let change: [Change; 4] = [
             (Fields::POLICY, |launch| launch.policy = 0xb_0000),
             (Fields::IMAGE_ID, |launch| launch.image_id = [9; 16]),
             (Fields::FAMILY_ID, |launch| launch.family_id = [9; 16]),

@@ -176,7 +176,7 @@ impl Signed {
 
 /// The test root, as one for this generation.
 pub fn roots(product: Product) -> SnpRoots {
-    let ark = Certificate::from_der(&Chip::new(product).ark.sign(&KEYS.ark)).unwrap();
+    let ark = Certificate::from_der(&Chip::new(product).ark.sign(&KEYS.ark)).expect("we made it");
     roots_of(&ark, product)
 }
 
@@ -188,7 +188,8 @@ pub fn roots_of(ark: &Certificate, product: Product) -> SnpRoots {
 
 /// A policy that accepts exactly the chip's report.
 pub fn policy(product: Product) -> SnpPolicy {
-    let report = super::Report::from_bytes(&Chip::new(product).report).unwrap();
+    let report = super::Report::from_bytes(&Chip::new(product).report)
+        .expect("it has the length of a report");
     let tcb = TcbVersion::from_raw(report.current_tcb(), product);
     SnpPolicy {
         minima: BTreeMap::from([(product, TcbMinima::all(tcb))]),

@@ -58,13 +58,17 @@ pub enum Key {
 impl Key {
     /// A new RSA key of 2048 bits.
     pub fn rsa() -> Self {
-        Self::Rsa(Box::new(KeyPair::generate(KeySize::Rsa2048).unwrap()))
+        Self::Rsa(Box::new(
+            KeyPair::generate(KeySize::Rsa2048).expect("aws-lc makes keys of this size"),
+        ))
     }
 
     /// The P-384 key with this scalar.
     pub fn p384(scalar: u8) -> Self {
         let secret = [[0; 47].as_slice(), &[scalar]].concat();
-        Self::P384(Box::new(p384::ecdsa::SigningKey::from_slice(&secret).unwrap()))
+        Self::P384(Box::new(
+            p384::ecdsa::SigningKey::from_slice(&secret).expect("a small scalar is one"),
+        ))
     }
 
     pub fn spki(&self) -> Vec<u8> {
@@ -94,7 +98,8 @@ impl Key {
                 let is_pkcs1 = algorithm == pkcs1_sha256();
                 let encoding = if is_pkcs1 { &RSA_PKCS1_SHA256 } else { &RSA_PSS_SHA384 };
                 let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(encoding, &SystemRandom::new(), message, &mut signature).unwrap();
+                pair.sign(encoding, &SystemRandom::new(), message, &mut signature)
+                    .expect("the key signs");
                 signature
             }
             Self::P384(key) => {

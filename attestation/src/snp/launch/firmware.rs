@@ -90,7 +90,7 @@ pub struct Firmware {
 impl Firmware {
     /// From the image that QEMU is given.
     pub fn from_bytes(image: &[u8]) -> Result<Self, FirmwareError> {
-        let is_whole = !image.is_empty() && image.len() % PAGE_BYTES == 0;
+        let is_whole = !image.is_empty() && image.len().is_multiple_of(PAGE_BYTES);
         if !is_whole || image.len() > FIRMWARE_BYTES_MAX {
             return Err(FirmwareError::Size);
         }
@@ -228,7 +228,8 @@ fn sections(image: &[u8], from_end: u32) -> Result<Vec<Section>, FirmwareError> 
             unknown => return Err(FirmwareError::SectionKind(unknown)),
         };
         all_bytes += u64::from(bytes);
-        let is_whole = [address, bytes].iter().all(|value| *value as usize % PAGE_BYTES == 0);
+        let is_whole =
+            [address, bytes].iter().all(|value| (*value as usize).is_multiple_of(PAGE_BYTES));
         let ends_below = u64::from(address) + u64::from(bytes) <= 1 << 32;
         if !is_whole || !ends_below || all_bytes > SECTION_BYTES_MAX {
             return Err(FirmwareError::SectionPlace);
