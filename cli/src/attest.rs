@@ -18,7 +18,7 @@ use crate::error::Error;
 #[derive(Clone, Debug, Subcommand)]
 pub enum AttestCommand {
     /// Check an SEV-SNP attestation report and the chain of the key that signed it.
-    CheckSnp(check_snp::CheckSnp),
+    CheckSnp(Box<check_snp::CheckSnp>),
     /// Check a TPM's quote: PCR values signed by an attestation key.
     CheckQuote(check_quote::CheckQuote),
     /// Check the certificate of a TPM's endorsement key.
