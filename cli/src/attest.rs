@@ -3,8 +3,11 @@
 //! The verifier is the crate `attestation`, the same that nodes and the registry run. Here is only
 //! what belongs to a command line: files, options that make a policy, and how a verdict is shown.
 
+mod check_ek;
+mod check_quote;
 mod check_snp;
 mod files;
+mod replay;
 mod shown;
 
 use clap::Subcommand;
@@ -15,7 +18,13 @@ use crate::error::Error;
 #[derive(Clone, Debug, Subcommand)]
 pub enum AttestCommand {
     /// Check an SEV-SNP attestation report and the chain of the key that signed it.
-    CheckSnp(check_snp::CheckSnp),
+    CheckSnp(Box<check_snp::CheckSnp>),
+    /// Check a TPM's quote: PCR values signed by an attestation key.
+    CheckQuote(check_quote::CheckQuote),
+    /// Check the certificate of a TPM's endorsement key.
+    CheckEk(check_ek::CheckEk),
+    /// Replay an event log of the firmware to PCR values.
+    Replay(replay::Replay),
 }
 
 /// Runs one of the commands.
@@ -24,5 +33,12 @@ pub fn run(command: &AttestCommand) -> Result<(), Error> {
         AttestCommand::CheckSnp(arguments) => {
             shown::conclude(arguments.json, check_snp::run(arguments))
         }
+        AttestCommand::CheckQuote(arguments) => {
+            shown::conclude(arguments.json, check_quote::run(arguments))
+        }
+        AttestCommand::CheckEk(arguments) => {
+            shown::conclude(arguments.json, check_ek::run(arguments))
+        }
+        AttestCommand::Replay(arguments) => replay::run(arguments),
     }
 }

@@ -170,12 +170,12 @@ fn policy(arguments: &CheckSnp) -> SnpPolicy {
     }
 }
 
-fn now() -> UnixTime {
+pub(super) fn now() -> UnixTime {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     UnixTime(i64::try_from(seconds).unwrap_or(i64::MAX))
 }
 
-fn time(text: &str) -> Result<UnixTime, String> {
+pub(super) fn time(text: &str) -> Result<UnixTime, String> {
     UnixTime::from_rfc3339(text)
         .ok_or_else(|| "write it as 2026-01-31T12:00:00Z or with an offset as +02:00".to_owned())
 }

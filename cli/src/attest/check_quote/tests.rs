@@ -1,0 +1,95 @@
+use super::*;
+use clap::Parser;
+
+/// The options alone, as a command line.
+#[derive(Parser)]
+struct Line {
+    #[command(flatten)]
+    check: CheckQuote,
+}
+
+const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../attestation/vectors/tpm-swtpm");
+const NONCE: &str = "0707070707070707070707070707070707070707070707070707070707070707";
+
+fn arguments(kind: &str, changes: &[(&str, &str)]) -> Result<CheckQuote, clap::Error> {
+    let file = |name: &str| format!("{VECTORS}/{name}");
+    let mut values = vec![
+        ("--ak", file(&format!("ak_{kind}.pub"))),
+        ("--message", file(&format!("quote_{kind}.msg"))),
+        ("--signature", file(&format!("quote_{kind}.sig"))),
+        ("--pcrs", file(&format!("quote_{kind}.pcrs"))),
+        ("--bank", "sha256".to_owned()),
+        ("--selection", "0,4,7,11".to_owned()),
+        ("--nonce", NONCE.to_owned()),
+    ];
+    for (name, value) in changes {
+        match values.iter_mut().find(|(known, _)| known == name) {
+            Some((_, known)) => (*value).clone_into(known),
+            None => values.push((name, (*value).to_owned())),
+        }
+    }
+    let words = values.into_iter().flat_map(|(name, value)| [name.to_owned(), value]);
+    Line::try_parse_from(std::iter::once("check-quote".to_owned()).chain(words))
+        .map(|line| line.check)
+}
+
+fn failed(kind: &str, changes: &[(&str, &str)]) -> Vec<&'static str> {
+    let shown = run(&arguments(kind, changes).unwrap()).unwrap();
+    let failed = shown.checks.failed_ids();
+    assert_eq!(shown.is_accepted, failed.is_empty());
+    failed
+}
+
+#[test]
+fn quotes_are_accepted_and_refused() {
+    for kind in ["rsa", "ecc"] {
+        assert!(failed(kind, &[]).is_empty());
+        assert_eq!(failed(kind, &[("--nonce", "07")]), ["tpm.message.nonce"]);
+        let other = failed(kind, &[("--selection", "0,4,7,12")]);
+        assert_eq!(other, ["tpm.quote.selection", "tpm.quote.pcrs-digest"]);
+        let fewer = failed(kind, &[("--selection", "0,4,7")]);
+        assert!(fewer.contains(&"tpm.quote.selection"));
+        assert!(failed(kind, &[("--bank", "sha384")]).contains(&"tpm.quote.selection"));
+    }
+    let swapped = failed("rsa", &[("--ak", &format!("{VECTORS}/ak_ecc.pub"))]);
+    assert_eq!(swapped, ["tpm.signature.scheme", "tpm.signature.valid"]);
+}
+
+#[test]
+fn logs_are_held_against_the_quote() {
+    let log = concat!(env!("CARGO_MANIFEST_DIR"), "/../attestation/vectors/uki-boot/plain.log");
+    assert_eq!(failed("rsa", &[("--log", log)]), ["log.replay"]);
+    assert_eq!(failed("rsa", &[("--log", &format!("{VECTORS}/ak_rsa.pub"))]), ["log.form"]);
+}
+
+#[test]
+fn keys_in_other_forms_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("key");
+    let path_text = path.to_str().unwrap();
+    let public = std::fs::read(format!("{VECTORS}/ak_rsa.pub")).unwrap();
+    let header = "30820122300d06092a864886f70d01010105000382010f003082010a0282010100";
+    let mut der = hex::decode(header).unwrap();
+    der.extend(&public[24..280]);
+    der.extend([0x02, 0x03, 0x01, 0x00, 0x01]);
+    std::fs::write(&path, &der).unwrap();
+    assert!(failed("rsa", &[("--ak", path_text)]).is_empty());
+    assert_eq!(
+        failed("ecc", &[("--ak", path_text)]),
+        ["tpm.signature.scheme", "tpm.signature.valid"]
+    );
+    std::fs::write(&path, "-----BEGIN PUBLIC KEY-----\nnothing\n-----END PUBLIC KEY-----\n")
+        .unwrap();
+    assert!(failed("rsa", &[("--ak", path_text)]).contains(&"tpm.key.form"));
+}
+
+#[test]
+fn wrong_options_and_files_are_no_verdict() {
+    for wrong in ["", "24", "0-7", "0,,1", "-1"] {
+        assert!(arguments("rsa", &[("--selection", wrong)]).is_err(), "{wrong}");
+    }
+    assert!(arguments("rsa", &[("--bank", "sm3")]).is_err());
+    assert!(arguments("rsa", &[("--nonce", "0")]).is_err());
+    let missing = arguments("rsa", &[("--log", "no such file")]).unwrap();
+    assert!(matches!(run(&missing), Err(Unusable::Read { .. })));
+}
