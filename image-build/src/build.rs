@@ -10,7 +10,7 @@
 
 mod boot;
 
-use crate::lock::{Lock, LockError, LockFileError, LockedPackage};
+use crate::lock::{Lock, LockFileError, LockedPackage};
 use crate::manifest::{Manifest, ManifestError, Variant};
 use crate::output::{Output, OutputError};
 use crate::rootfs::{self, Audit, Parts, Rootfs, RootfsError, Scripts};
@@ -40,9 +40,6 @@ pub enum BuildError {
     /// The lock.
     #[error(transparent)]
     Lock(#[from] LockFileError),
-    /// The description of the archive.
-    #[error(transparent)]
-    Archive(#[from] LockError),
     /// A package.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -53,7 +50,7 @@ pub enum BuildError {
         image: String,
         /// The cause.
         #[source]
-        source: RootfsError,
+        source: Box<RootfsError>,
     },
     /// A file of the result.
     #[error(transparent)]
@@ -226,7 +223,7 @@ pub fn build(options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Bu
     let lock = Lock::read(&lock_path(&options.clone))?;
     let locked = lock.image(&described, options.variant)?;
     let image = described.name(options.variant);
-    let failed = |source| BuildError::Rootfs { image: image.clone(), source };
+    let failed = |source| BuildError::Rootfs { image: image.clone(), source: Box::new(source) };
     let scripts =
         Scripts::read(&options.clone.join(IMAGES).join("scripts.yaml")).map_err(failed)?;
     let names: Vec<&str> =

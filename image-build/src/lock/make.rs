@@ -70,7 +70,7 @@ pub enum LockError {
         suite: String,
         /// The cause.
         #[source]
-        source: ReleaseError,
+        source: Box<ReleaseError>,
     },
     /// A request that cannot be met.
     #[error("image {image}")]
@@ -79,7 +79,7 @@ pub enum LockError {
         image: String,
         /// The cause.
         #[source]
-        source: ResolveError,
+        source: Box<ResolveError>,
     },
     /// A suite that is not described.
     #[error("image {image} takes {package} from {suite}, which {file} does not describe")]
@@ -207,7 +207,7 @@ fn lock_image(
     loaded: &[Loaded],
     packages: &mut BTreeMap<String, LockedPackage>,
 ) -> Result<LockedImage, LockError> {
-    let unmet = |source| LockError::Resolve { image: name.to_owned(), source };
+    let unmet = |source| LockError::Resolve { image: name.to_owned(), source: Box::new(source) };
     let usual = suites(loaded, |suite| suite.images);
     let installed = resolve(&usual, &manifest.request()).map_err(unmet)?;
     let kernel = kernel_of(&usual, &manifest.kernel.package).map_err(unmet)?;
@@ -282,7 +282,8 @@ fn load(
     if places.is_empty() {
         return Err(LockError::NoMirror { area: suite.area.clone() });
     }
-    let untrusted = |source| LockError::Release { suite: suite.name.clone(), source };
+    let untrusted =
+        |source| LockError::Release { suite: suite.name.clone(), source: Box::new(source) };
     let release = fetch(suite, places, "InRelease", RELEASE_BYTES_MAX)?;
     let release = SignedRelease::verify(&release, &suite.name, keyring, now).map_err(untrusted)?;
     let bytes = fetch_index(suite, places, &release)?;

@@ -47,10 +47,11 @@ pub fn check(manifest: &Manifest) -> Result<(), String> {
     }
     reasons("omit", &manifest.omit)?;
     allow(&manifest.allow)?;
-    for input in manifest.inputs.iter().filter(|(_, input)| input.reason.trim().is_empty()) {
-        return Err(format!("inputs: say for which reason {} is needed", input.0));
+    let without_reason = manifest.inputs.iter().find(|(_, input)| input.reason.trim().is_empty());
+    if let Some((name, _)) = without_reason {
+        return Err(format!("inputs: say for which reason {name} is needed"));
     }
-    for name in manifest.packages.iter().filter(|name| manifest.omit.contains_key(*name)) {
+    if let Some(name) = manifest.packages.iter().find(|name| manifest.omit.contains_key(*name)) {
         return Err(format!("{name} is both installed and omitted; drop one of the two"));
     }
     for path in &manifest.exclude {

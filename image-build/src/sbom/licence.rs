@@ -68,7 +68,7 @@ pub fn read(bytes: &[u8]) -> Licence {
     let Ok(paragraphs) = deb822::paragraphs(&text).collect::<Result<Vec<_>, _>>() else {
         return Licence::default();
     };
-    if !paragraphs.first().is_some_and(|first| first.get("Format").is_some()) {
+    if paragraphs.first().is_none_or(|first| first.get("Format").is_none()) {
         return Licence::default();
     }
     let mut parts = BTreeSet::new();
