@@ -9,8 +9,12 @@
 //!  image.lock --> packages --> tree::Tree --> writers --> partitions --> disk image, payload
 //! ```
 //!
+//! - [`build`]: the order of a build.
+//! - [`manifest`]: what is in an image; [`lock`]: its packages by the hash of their bytes.
 //! - [`debian`]: what the archive says of its packages, and which of them an image needs.
-//! - [`archive`]: the formats that packages come in.
+//! - [`store`]: where packages come from; [`archive`]: the formats they come in.
+//! - [`rootfs`]: from packages to a tree, without root and without running anything.
+//! - [`sbom`]: every package of an image with its licence and hash.
 //! - [`erofs`], [`verity`], [`cpio`], [`fat`], [`gpt`], [`uki`]: the writers, one for each format,
 //!   the same bytes for the same input.
 //! - [`disk`], [`payload`]: what is shipped: whole disks to install, chunks to update.
@@ -19,15 +23,21 @@
 //! - [`tree`]: the files of an image, in one order, under rules that every writer may rely on.
 
 pub mod archive;
+pub mod build;
 pub mod cpio;
 pub mod debian;
 pub mod disk;
 pub mod erofs;
 pub mod fat;
 pub mod gpt;
+pub mod lock;
+pub mod manifest;
 pub mod output;
 pub mod payload;
 pub mod pe;
+pub mod rootfs;
+pub mod sbom;
+pub mod store;
 pub mod tree;
 pub mod uki;
 pub mod verity;

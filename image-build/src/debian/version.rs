@@ -172,7 +172,8 @@ mod tests {
         for (at, low) in ordered.iter().enumerate() {
             for high in &ordered[at + 1..] {
                 let (low, high) = (Version::new(low).unwrap(), Version::new(high).unwrap());
-                assert!(low < high && high > low, "{low} {high}");
+                assert_eq!(low.cmp(&high), Ordering::Less, "{low} {high}");
+                assert_eq!(high.cmp(&low), Ordering::Greater, "{low} {high}");
             }
         }
     }

@@ -154,7 +154,7 @@ pub fn tree(steps: &[Step]) -> Tree {
 
 /// Bytes that differ from block to block and from file to file.
 pub fn bytes(length: usize, seed: u8) -> Vec<u8> {
-    (0..length).map(|at| (at ^ (at >> 8) * 7 ^ (at >> 12) * 31) as u8 ^ seed).collect()
+    (0..length).map(|at| (at ^ ((at >> 8) * 7) ^ ((at >> 12) * 31)) as u8 ^ seed).collect()
 }
 
 /// The same tree, made in another order.

@@ -138,7 +138,7 @@ impl Disk {
         }
         let needed_bytes = align_up(start_bytes + TAIL_SECTORS * SECTOR_BYTES);
         let disk_bytes = disk_bytes.unwrap_or(needed_bytes);
-        if disk_bytes % ALIGNMENT_BYTES != 0 || disk_bytes > DISK_BYTES_MAX {
+        if !disk_bytes.is_multiple_of(ALIGNMENT_BYTES) || disk_bytes > DISK_BYTES_MAX {
             return Err(LayoutError::DiskSize { disk_bytes });
         }
         if disk_bytes < needed_bytes {
@@ -196,7 +196,7 @@ impl Disk {
             let (Size::Fixed(bytes)
             | Size::Content { bytes_max: bytes }
             | Size::Rest { bytes_min: bytes }) = partition.size;
-            if bytes == 0 || bytes % ALIGNMENT_BYTES != 0 || bytes > DISK_BYTES_MAX {
+            if bytes == 0 || !bytes.is_multiple_of(ALIGNMENT_BYTES) || bytes > DISK_BYTES_MAX {
                 return Err(self.wrong(label, "a size is whole MiB, at least one"));
             }
             let is_last = index + 1 == self.partitions.len();

@@ -25,7 +25,10 @@ const TINY: &str = "\
     a892600fffc7431901f74db893de57940089258d8bbc4b2e2745fd5a671a6e8f07272325e077435d230000008d650d2a\
     25ec30720001f30180500000510ed6ecb1c467fb020000000004595a";
 
-fn open(bytes: &[u8]) -> Result<(Control, Vec<(Vec<u8>, Vec<u8>)>), DebError> {
+/// Paths and contents.
+type Files = Vec<(Vec<u8>, Vec<u8>)>;
+
+fn open(bytes: &[u8]) -> Result<(Control, Files), DebError> {
     let (control, data) = Deb::open(bytes)?.into_data();
     let mut tar = TarReader::new(data);
     let mut found = Vec::new();

@@ -1,0 +1,412 @@
+//! The order of a build: packages, root, hash tree, boot files, payload, bills of materials.
+//!
+//! ```text
+//!  manifest, lock --store--> packages --rootfs--> tree --erofs--> root --verity--> hash tree, root hash
+//!    root hash --> command line --> boot archive (kernel, initrd, command line)     all --> payload
+//! ```
+//!
+//! Everything comes from the lock, the clone and the executables that are named; progress goes to whoever
+//! asked. A file of the result exists whole or not at all.
+
+mod boot;
+
+use crate::lock::{Lock, LockFileError, LockedPackage};
+use crate::manifest::{Manifest, ManifestError, Variant};
+use crate::output::{Output, OutputError};
+use crate::rootfs::{self, Audit, Parts, Rootfs, RootfsError, Scripts};
+use crate::sbom::{self, SbomError};
+use crate::store::{Found, Mirrors, Store, StoreError};
+use crate::tree::{Tree, TreePath};
+use crate::{erofs, payload, verity};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// Where the description of images is in the clone.
+const IMAGES: &str = "image-build/images";
+/// Bytes that are read at once.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// A build that did not come to its end. What it finished stays, and the next one goes on from there.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The manifest.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// The lock.
+    #[error(transparent)]
+    Lock(#[from] LockFileError),
+    /// A package.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The root.
+    #[error("{image} cannot be assembled")]
+    Rootfs {
+        /// Which image.
+        image: String,
+        /// The cause.
+        #[source]
+        source: Box<RootfsError>,
+    },
+    /// A file of the result.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// The scratch folder.
+    #[error("cannot make a scratch folder in {}; name another with --scratch", path.display())]
+    Scratch {
+        /// Where.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// The root as a file system.
+    #[error("the root of {image} cannot be written")]
+    Erofs {
+        /// Which image.
+        image: String,
+        /// The cause.
+        #[source]
+        source: erofs::ErofsError,
+    },
+    /// The hash tree.
+    #[error("the hash tree of {image} cannot be made")]
+    Verity {
+        /// Which image.
+        image: String,
+        /// The cause.
+        #[source]
+        source: verity::VerityError,
+    },
+    /// What starts the image.
+    #[error("the boot files of {image} cannot be made: {problem}")]
+    Boot {
+        /// Which image.
+        image: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The payload.
+    #[error("the payload of {image} cannot be written")]
+    Payload {
+        /// Which image.
+        image: String,
+        /// The cause.
+        #[source]
+        source: payload::PayloadError,
+    },
+    /// The payload is too large.
+    #[error("the payload of {image} has {bytes} bytes, its budget is {budget}")]
+    Budget {
+        /// Which image.
+        image: String,
+        /// Its bytes.
+        bytes: u64,
+        /// What the manifest allows.
+        budget: u64,
+    },
+    /// The bills of materials.
+    #[error("the bill of materials of {image} cannot be written")]
+    Sbom {
+        /// Which image.
+        image: String,
+        /// The cause.
+        #[source]
+        source: SbomError,
+    },
+}
+
+/// What is built, out of what, and where it goes.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Root of the clone.
+    pub clone: PathBuf,
+    /// The image's name.
+    pub image: String,
+    /// Its variant.
+    pub variant: Variant,
+    /// Folder of the result.
+    pub out: PathBuf,
+    /// Folder with the executables of this workspace.
+    pub binaries: PathBuf,
+    /// Folder in which a scratch folder is made, and removed at the end.
+    pub scratch: PathBuf,
+    /// Packages on this machine.
+    pub store: Store,
+    /// Where others come from.
+    pub mirrors: Mirrors,
+    /// Threads for hashing and compressing; the result does not depend on it.
+    pub thread_count: usize,
+}
+
+/// What a build tells while it runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// A package is there.
+    Package {
+        /// Its name.
+        name: String,
+        /// Where it was.
+        found: Found,
+        /// How many are there.
+        done: usize,
+        /// How many there are.
+        count: usize,
+    },
+    /// Something else is done.
+    Step(String),
+}
+
+/// A file of the result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Artifact {
+    /// Its name in the folder of the result.
+    pub name: String,
+    /// Bytes.
+    pub bytes: u64,
+    /// SHA-256 in hexadecimal.
+    pub sha256: String,
+}
+
+/// A finished build.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Built {
+    /// Name of the image or of its variant.
+    pub image: String,
+    /// SHA-256 of the lock.
+    pub lock_sha256: String,
+    /// Root hash of its root, in hexadecimal.
+    pub root_hash: String,
+    /// Its command line, if it has boot files.
+    pub command_line: Option<String>,
+    /// Version of its kernel.
+    pub kernel_version: String,
+    /// Packages that are installed.
+    pub package_count: usize,
+    /// Bytes of all files in the root.
+    pub content_bytes: u64,
+    /// Programs in it.
+    pub program_count: usize,
+    /// Modules of the kernel in the root.
+    pub module_count: usize,
+    /// Its files, by name.
+    pub artifacts: Vec<Artifact>,
+}
+
+/// Reads the manifests of a clone, by name.
+pub fn manifest(clone: &Path, image: &str) -> Result<Manifest, ManifestError> {
+    Manifest::read(&clone.join(IMAGES).join(format!("{image}.yaml")))
+}
+
+/// Where the lock of a clone is.
+pub fn lock_path(clone: &Path) -> PathBuf {
+    clone.join("image-build/image.lock")
+}
+
+/// Where the archive of a clone is described.
+pub fn archive_path(clone: &Path) -> PathBuf {
+    clone.join(IMAGES).join("debian.yaml")
+}
+
+/// Where the crates of a clone are listed.
+pub fn crates_path(clone: &Path) -> PathBuf {
+    clone.join("image-build/crates.lock")
+}
+
+/// Builds one image.
+pub fn build(options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Built, BuildError> {
+    let described = manifest(&options.clone, &options.image)?;
+    let lock = Lock::read(&lock_path(&options.clone))?;
+    let locked = lock.image(&described, options.variant)?;
+    let image = described.name(options.variant);
+    let failed = |source| BuildError::Rootfs { image: image.clone(), source: Box::new(source) };
+    let scripts =
+        Scripts::read(&options.clone.join(IMAGES).join("scripts.yaml")).map_err(failed)?;
+    let names: Vec<&str> =
+        locked.install.iter().chain([&locked.kernel]).map(String::as_str).collect();
+    let mut files = fetch(options, &lock, &names, progress)?;
+    let kernel = files.pop().expect("the kernel was asked for last");
+    let scratch = tempfile::Builder::new()
+        .prefix("plinth-image-")
+        .tempdir_in(&options.scratch)
+        .map_err(|source| BuildError::Scratch { path: options.scratch.clone(), source })?;
+    let assembled = described.variant(options.variant);
+    let parts = Parts {
+        manifest: &assembled,
+        additions: match options.variant {
+            Variant::Production => None,
+            Variant::Dev => Some(&described.dev),
+        },
+        image: image.clone(),
+        lock: &lock,
+        packages: files,
+        kernel,
+        scripts: &scripts,
+        clone: &options.clone,
+        binaries: &options.binaries,
+        scratch: scratch.path(),
+    };
+    let rootfs = rootfs::assemble(&parts, &mut |text| progress(Progress::Step(text.to_owned())))
+        .map_err(failed)?;
+    progress(Progress::Step(format!("{} files assembled", rootfs.tree.name_count())));
+    write(options, &image, &parts, &rootfs, progress)
+}
+
+fn fetch<'a>(
+    options: &Options,
+    lock: &'a Lock,
+    names: &[&str],
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Vec<(&'a LockedPackage, PathBuf)>, BuildError> {
+    let mut files = Vec::new();
+    for name in names {
+        let package = lock.package(name).expect("a checked lock has every package of its images");
+        let (path, found) = options.store.get(&lock.wanted(package), &options.mirrors)?;
+        files.push((package, path));
+        let (done, count) = (files.len(), names.len());
+        progress(Progress::Package { name: package.name.clone(), found, done, count });
+    }
+    Ok(files)
+}
+
+/// Writes what was assembled.
+fn write(
+    options: &Options,
+    image: &str,
+    parts: &Parts,
+    rootfs: &Rootfs,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Built, BuildError> {
+    fs::create_dir_all(&options.out).map_err(OutputError::at("create", &options.out))?;
+    let mut artifacts = Vec::new();
+    let mut add = |name: &str| -> Result<PathBuf, BuildError> {
+        let path = options.out.join(name);
+        artifacts.push(artifact(name, &path)?);
+        Ok(path)
+    };
+    write_root(options, image, parts, &rootfs.tree)?;
+    let root = add(&format!("{image}.root.erofs"))?;
+    progress(Progress::Step("root written".into()));
+    let hash_tree = write_hash_tree(options, image, &root)?;
+    let hashes = add(&format!("{image}.root.verity"))?;
+    let root_hash = hex::encode(hash_tree.root_hash);
+    progress(Progress::Step(format!("root hash {root_hash}")));
+    let mut sources = vec![
+        payload::Source { name: "root".into(), path: root },
+        payload::Source { name: "verity".into(), path: hashes },
+    ];
+    let mut command_line = None;
+    if let Some(init) = &parts.manifest.kernel.init {
+        let text = boot::command_line(parts.manifest, &root_hash);
+        boot::write(options, image, &options.binaries.join(init), &rootfs.kernel, &text)?;
+        let path = add(&format!("{image}.boot.cpio"))?;
+        sources.insert(0, payload::Source { name: "boot".into(), path });
+        command_line = Some(text);
+        progress(Progress::Step("boot files written".into()));
+    }
+    write_payload(options, image, parts, &sources)?;
+    add(&format!("{image}.payload"))?;
+    progress(Progress::Step("payload written".into()));
+    let bill = sbom::Bill::new(image, parts, rootfs, &crates_path(&options.clone))
+        .map_err(|source| BuildError::Sbom { image: image.to_owned(), source })?;
+    for (ending, text) in [("spdx.json", bill.spdx()), ("cdx.json", bill.cyclonedx())] {
+        let name = format!("{image}.{ending}");
+        write_bytes(&options.out.join(&name), text.as_bytes())?;
+        add(&name)?;
+    }
+    artifacts.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(Built {
+        image: image.to_owned(),
+        lock_sha256: parts.lock.sha256(),
+        root_hash,
+        command_line,
+        kernel_version: rootfs.kernel.version.clone(),
+        package_count: parts.packages.len(),
+        content_bytes: rootfs.tree.content_bytes(),
+        program_count: Audit::clone(&rootfs.audit).programs.len(),
+        module_count: rootfs.kernel.module_count,
+        artifacts,
+    })
+}
+
+fn write_root(
+    options: &Options,
+    image: &str,
+    parts: &Parts,
+    tree: &Tree,
+) -> Result<(), BuildError> {
+    let failed = |source| BuildError::Erofs { image: image.to_owned(), source };
+    // The executables change with every release; at the end they move nothing else.
+    let last = parts
+        .manifest
+        .binaries
+        .values()
+        .filter_map(|path| TreePath::from_archive(path.as_bytes()).ok())
+        .collect();
+    let plan_options = erofs::Options { label: "plinth-root".into(), last };
+    let plan = erofs::Plan::new(tree, &plan_options).map_err(failed)?;
+    let path = options.out.join(format!("{image}.root.erofs"));
+    let mut output = Output::create(&path)?;
+    plan.write(output.file()).map_err(failed)?;
+    Ok(output.commit()?)
+}
+
+fn write_hash_tree(
+    options: &Options,
+    image: &str,
+    root: &Path,
+) -> Result<verity::HashTree, BuildError> {
+    let failed = |source| BuildError::Verity { image: image.to_owned(), source };
+    let file = File::open(root).map_err(OutputError::at("read", root))?;
+    let salt = verity::Salt::of(&format!("{image}/root"));
+    let tree = verity::HashTree::of(&file, salt, options.thread_count).map_err(failed)?;
+    let path = options.out.join(format!("{image}.root.verity"));
+    let mut output = Output::create(&path)?;
+    tree.write(output.file()).map_err(OutputError::at("write", &path))?;
+    output.commit()?;
+    Ok(tree)
+}
+
+fn write_payload(
+    options: &Options,
+    image: &str,
+    parts: &Parts,
+    sources: &[payload::Source],
+) -> Result<(), BuildError> {
+    let path = options.out.join(format!("{image}.payload"));
+    let mut output = Output::create(&path)?;
+    payload::write(sources, options.thread_count, output.file())
+        .map_err(|source| BuildError::Payload { image: image.to_owned(), source })?;
+    let length = output.file().metadata().map_err(OutputError::at("read", &path))?.len();
+    let budget = parts.manifest.budget.payload_bytes_max;
+    if length > budget {
+        return Err(BuildError::Budget { image: image.to_owned(), bytes: length, budget });
+    }
+    Ok(output.commit()?)
+}
+
+fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), OutputError> {
+    let mut output = Output::create(path)?;
+    io::Write::write_all(output.file(), bytes).map_err(OutputError::at("write", path))?;
+    output.commit()
+}
+
+fn artifact(name: &str, path: &Path) -> Result<Artifact, OutputError> {
+    let mut file = File::open(path).map_err(OutputError::at("read", path))?;
+    let mut hasher = Sha256::new();
+    let mut chunk = vec![0; CHUNK_BYTES];
+    let mut bytes = 0;
+    loop {
+        let got = file.read(&mut chunk).map_err(OutputError::at("read", path))?;
+        if got == 0 {
+            break;
+        }
+        hasher.update(&chunk[..got]);
+        bytes += got as u64;
+    }
+    Ok(Artifact { name: name.to_owned(), bytes, sha256: hex::encode(hasher.finalize()) })
+}
