@@ -58,7 +58,7 @@ pub fn run(arguments: &Replay) -> Result<(), Error> {
         }
         false => as_text(&values),
     };
-    print!("{text}");
+    crate::output::print(text)?;
     if checks.all_passed() {
         return Ok(());
     }

@@ -31,7 +31,7 @@ pub fn conclude(json: bool, outcome: Result<Shown, Unusable>) -> Result<(), Erro
         true => serde_json::to_string_pretty(&as_json(&outcome)).expect("plain data") + "\n",
         false => outcome.as_ref().map(as_text).unwrap_or_default(),
     };
-    print!("{text}");
+    crate::output::print(text)?;
     match outcome {
         Ok(Shown { is_accepted: true, .. }) => Ok(()),
         Ok(Shown { checks, .. }) => Err(Error::Refused(checks.failed_ids().join(", "))),

@@ -57,20 +57,23 @@ fn reply(status_code: u16, body: &[u8]) -> Reply {
 /// A canister with files, and with paths of its own that nothing certifies.
 struct Site {
     id: CanisterId,
-    files: Mutex<mpsc::Sender<Wish>>,
+    files: Mutex<mpsc::SyncSender<Wish>>,
     /// Changes what the files answer: what a node that lies would do.
     forgery: Mutex<Option<fn(&mut Reply)>>,
     posts: Mutex<u64>,
 }
 
+/// One at a time: who asks waits for the answer.
+const WAITING_MAX: usize = 1;
+
 /// A request for a file, the certificate that it comes with, and where the answer goes.
-type Wish = (HttpRequest<'static>, Bytes, mpsc::Sender<Reply>);
+type Wish = (HttpRequest<'static>, Bytes, mpsc::SyncSender<Reply>);
 
 /// A thread that has the files, since the library's router must stay on one; and the hash that
 /// certifies them.
-fn files() -> (mpsc::Sender<Wish>, [u8; 32]) {
-    let (wishes, to_serve) = mpsc::channel::<Wish>();
-    let (hash, to_certify) = mpsc::channel();
+fn files() -> (mpsc::SyncSender<Wish>, [u8; 32]) {
+    let (wishes, to_serve) = mpsc::sync_channel::<Wish>(WAITING_MAX);
+    let (hash, to_certify) = mpsc::sync_channel(WAITING_MAX);
     std::thread::spawn(move || {
         let files = router();
         hash.send(files.root_hash()).expect("the test waits");
@@ -117,7 +120,7 @@ fn router() -> AssetRouter<'static> {
 
 impl Site {
     fn file(&self, request: HttpRequest<'static>, certificate: &Bytes) -> Reply {
-        let (answer, answered) = mpsc::channel();
+        let (answer, answered) = mpsc::sync_channel(WAITING_MAX);
         let wish = (request, certificate.clone(), answer);
         self.files.lock().expect("no panic").send(wish).expect("the thread lives");
         let mut reply = answered.recv().expect("a file");
