@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::attest::AttestCommand;
 use crate::drill::Kind;
+use crate::image::ImageCommand;
 
 /// Run and watch a Plinth network on this machine.
 #[derive(Debug, Parser)]
@@ -40,6 +41,12 @@ pub enum Command {
         /// What to check.
         #[command(subcommand)]
         command: AttestCommand,
+    },
+    /// Node images: their lock, and how they are built from it.
+    Image {
+        /// What to do.
+        #[command(subcommand)]
+        command: ImageCommand,
     },
     /// Break a network of its own on purpose and check that nothing is lost.
     Drill(Drill),

@@ -15,6 +15,7 @@ mod attest;
 mod create;
 pub mod drill;
 mod error;
+mod image;
 mod interrupt;
 mod launcher;
 mod layout;

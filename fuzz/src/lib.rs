@@ -9,6 +9,7 @@ mod consensus;
 mod delegation;
 mod images;
 mod management;
+mod packages;
 
 pub use attestation_snp::{snp_report, x509};
 pub use attestation_tpm::{event_log, tpm_public, tpm_quote, uki};
@@ -18,6 +19,7 @@ pub use consensus::{consensus, payload, peer_message};
 pub use delegation::delegation;
 pub use images::{gpt, pe, update_payload};
 pub use management::management_call;
+pub use packages::{ar, compressed, deb, deb822, tar};
 
 use bytes::Bytes;
 use replica_crypto::Domain;

@@ -18,6 +18,7 @@ pub const SAME_LAYER: &[(&str, &str, &str)] = &[
         "orchestrator",
         "writes the configuration file and reads the status file whose formats are the orchestrator's",
     ),
+    ("cli", "image-build", "turns its values into text, and its text into values"),
     (
         "replica-http-api",
         "replica-messaging",
