@@ -128,7 +128,7 @@ impl Pool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use replica_state::PageMap;
+    use replica_state::{PAGE_BYTES, PageMap};
 
     const GEOMETRY: Geometry = Geometry { reserved: 1 << 20, guard: 1 << 16 };
 
@@ -172,7 +172,8 @@ mod tests {
 
     #[test]
     fn beyond_the_bound_the_oldest_memory_goes_whosever_it_is() {
-        let pool = ResidentMemories::new(2 * (OVERHEAD_BYTES + 64 * 1024));
+        // Room for two memories of which one page was read.
+        let pool = ResidentMemories::new(2 * (OVERHEAD_BYTES + PAGE_BYTES as u64));
         let ids = [1, 2, 1].map(CanisterId::from_index);
         let taken = ids.map(|id| pool.take(id, &heap(b"abc"), GEOMETRY).unwrap());
         for (id, region) in ids.into_iter().zip(taken) {
