@@ -7,6 +7,7 @@ mod consensus;
 mod delegation;
 mod images;
 mod management;
+mod packages;
 
 pub use chain_key::{shares, transcript};
 pub use configuration::subnet_config;
@@ -14,6 +15,7 @@ pub use consensus::{consensus, payload, peer_message};
 pub use delegation::delegation;
 pub use images::{gpt, pe, update_payload};
 pub use management::management_call;
+pub use packages::{ar, compressed, deb, deb822, tar};
 
 use bytes::Bytes;
 use replica_crypto::Domain;
