@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::drill::Kind;
+use crate::image::ImageCommand;
 
 /// Run and watch a Plinth network on this machine.
 #[derive(Debug, Parser)]
@@ -34,6 +35,12 @@ pub enum Command {
     },
     /// Stop all nodes; their state stays for the next `plinth up`.
     Down(Place),
+    /// Node images: their lock, and how they are built from it.
+    Image {
+        /// What to do.
+        #[command(subcommand)]
+        command: ImageCommand,
+    },
     /// Break a network of its own on purpose and check that nothing is lost.
     Drill(Drill),
 }

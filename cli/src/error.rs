@@ -184,6 +184,9 @@ pub enum Error {
     /// Something did not hold in a drill.
     #[error("not everything held; the report says what")]
     DrillFailed,
+    /// An image.
+    #[error(transparent)]
+    Image(Box<crate::image::ImageError>),
     /// A launcher option that cannot be honoured.
     #[error("{0}")]
     Launcher(String),

@@ -11,6 +11,7 @@ mod arguments;
 mod create;
 pub mod drill;
 mod error;
+mod image;
 mod interrupt;
 mod launcher;
 mod layout;

@@ -14,7 +14,7 @@ use crate::layout::Layout;
 use crate::nodes::{self, Lifetime};
 use crate::status::{self, NetworkStatus};
 use crate::up::{self, Wanted, progress};
-use crate::{launcher, ports};
+use crate::{image, launcher, ports};
 
 /// Parses a command line; for tests and documentation.
 pub fn parse(arguments: &[OsString]) -> Result<Arguments, clap::Error> {
@@ -46,6 +46,7 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Status(arguments) => show(&arguments),
         Command::Down(place) => down(&place),
         Command::Drill(arguments) => run_drill(&arguments),
+        Command::Image { command } => image::run(&command),
         Command::Node { command } => match command {
             NodeCommand::Start(one) => start_node(&one),
             NodeCommand::Stop(one) => stop_node(&one),

@@ -19,6 +19,11 @@ pub const SAME_LAYER: &[(&str, &str, &str)] = &[
         "writes the configuration file and reads the status file whose formats are the orchestrator's",
     ),
     (
+        "cli",
+        "image-build",
+        "turns its values into text, and its text into values",
+    ),
+    (
         "replica-http-api",
         "replica-messaging",
         "its tests alone, which answer out of a real state machine",

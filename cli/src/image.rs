@@ -1,0 +1,59 @@
+//! `plinth image`: the lock of packages, and images out of it. Everything is done by `image-build`; this
+//! folder turns arguments into its values and its values into text.
+
+mod arguments;
+mod build;
+mod lock;
+mod places;
+
+pub use arguments::ImageCommand;
+
+use crate::error::Error;
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// Why `plinth image` ended.
+#[derive(Debug, Error)]
+pub enum ImageError {
+    /// The build.
+    #[error(transparent)]
+    Build(#[from] image_build::build::BuildError),
+    /// The lock.
+    #[error(transparent)]
+    Lock(#[from] image_build::lock::LockError),
+    /// A manifest.
+    #[error(transparent)]
+    Manifest(#[from] image_build::manifest::ManifestError),
+    /// The crates.
+    #[error(transparent)]
+    Crates(#[from] image_build::sbom::crates::CratesError),
+    /// A file of the result.
+    #[error(transparent)]
+    Output(#[from] image_build::output::OutputError),
+    /// A place of packages.
+    #[error(transparent)]
+    Place(#[from] image_build::store::LocationError),
+    /// An argument.
+    #[error("{0}")]
+    Argument(String),
+    /// The folder that is no clone.
+    #[error("{} has no image-build/images; run this in a clone of Plinth, or name one with --source", .0.display())]
+    NoClone(PathBuf),
+    /// cargo.
+    #[error("`cargo metadata` failed: {0}")]
+    Cargo(String),
+}
+
+/// Runs a command of `plinth image`.
+pub fn run(command: &ImageCommand) -> Result<(), Error> {
+    let result = match command {
+        ImageCommand::Lock(arguments) => lock::run(arguments),
+        ImageCommand::Build(arguments) => build::run(arguments),
+    };
+    result.map_err(|error| Error::Image(Box::new(error)))
+}
+
+fn print_json(value: &impl serde::Serialize) {
+    let text = serde_json::to_string_pretty(value).expect("what we print has only plain values");
+    println!("{text}");
+}

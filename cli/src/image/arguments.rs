@@ -1,0 +1,72 @@
+//! The arguments of `plinth image`.
+
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+/// `plinth image ...`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ImageCommand {
+    /// Choose the packages of all images, and write their hashes to image.lock.
+    Lock(LockArguments),
+    /// Build an image out of what image.lock names, without root and without running a package's code.
+    Build(BuildArguments),
+}
+
+/// Where packages come from.
+#[derive(Clone, Debug, Args)]
+pub struct Places {
+    /// The clone to work in.
+    #[arg(long, default_value = ".")]
+    pub source: PathBuf,
+    /// A mirror of an archive, as AREA=http://host/path or AREA=FOLDER (areas: debian,
+    /// debian-security); may be repeated [default: $PLINTH_MIRROR, separated by commas; then those of
+    /// this machine's apt].
+    #[arg(long)]
+    pub mirror: Vec<String>,
+}
+
+/// `plinth image lock`.
+#[derive(Clone, Debug, Args)]
+pub struct LockArguments {
+    #[command(flatten)]
+    pub places: Places,
+    /// Take the release of this suite although its time is over; may be repeated.
+    #[arg(long)]
+    pub accept_expired: Vec<String>,
+    /// Print the result as JSON on standard output.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `plinth image build`.
+#[derive(Clone, Debug, Args)]
+pub struct BuildArguments {
+    /// Which image: guestos, hostos or setupos.
+    pub image: String,
+    /// The folder of the result.
+    #[arg(long)]
+    pub out: PathBuf,
+    /// The variant with a root console, which is another image with another measurement.
+    #[arg(long)]
+    pub dev: bool,
+    /// The folder with the executables of this workspace.
+    #[arg(long, default_value = "target/release")]
+    pub binaries: PathBuf,
+    #[command(flatten)]
+    pub places: Places,
+    /// A snapshot archive, which has what mirrors have dropped.
+    #[arg(long)]
+    pub snapshot: Option<String>,
+    /// Where packages are kept [default: ~/.cache/plinth/packages].
+    #[arg(long)]
+    pub cache: Option<PathBuf>,
+    /// Where packages are unpacked; memory (/dev/shm) is fastest [default: the folder of the result].
+    #[arg(long)]
+    pub scratch: Option<PathBuf>,
+    /// Threads [default: one for each processor].
+    #[arg(long)]
+    pub jobs: Option<usize>,
+    /// Print the result as JSON on standard output.
+    #[arg(long)]
+    pub json: bool,
+}
