@@ -18,7 +18,6 @@ mod target;
 mod verification;
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -83,13 +82,12 @@ async fn answer(
 ) -> Result<Whole, Failure> {
     let body = shared.bodies.read(&head.headers, body).await?;
     let asked = asked(head, &body.bytes)?;
-    let exchange = Arc::new(Exchange { shared: shared.clone(), target, asked });
-    let asking = Arc::clone(&exchange);
-    match shared.queries.run(move || asking.ask()).await?? {
+    let exchange = Exchange { shared: shared.clone(), target, asked };
+    match shared.queries.run(|| exchange.ask()).await?? {
         Step::Whole(whole) => Ok(whole),
         Step::Upgrade => {
             let reply = called(&exchange).await?;
-            shared.queries.run(move || exchange.finish(&reply)).await?
+            shared.queries.run(|| exchange.finish(&reply)).await?
         }
     }
 }
