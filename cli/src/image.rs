@@ -5,6 +5,7 @@ mod arguments;
 mod build;
 mod lock;
 mod places;
+mod programs;
 
 pub use arguments::ImageCommand;
 
@@ -12,6 +13,9 @@ use crate::error::Error;
 use crate::output;
 use std::path::PathBuf;
 use thiserror::Error;
+
+/// The images of a release.
+const IMAGES: [&str; 3] = ["guestos", "hostos", "setupos"];
 
 /// Why `plinth image` ended.
 #[derive(Debug, Error)]
@@ -28,6 +32,9 @@ pub enum ImageError {
     /// The crates.
     #[error(transparent)]
     Crates(#[from] image_build::sbom::crates::CratesError),
+    /// The programs.
+    #[error(transparent)]
+    Programs(#[from] image_build::programs::ProgramsError),
     /// A file of the result.
     #[error(transparent)]
     Output(#[from] image_build::output::OutputError),
@@ -50,6 +57,7 @@ pub fn run(command: &ImageCommand) -> Result<(), Error> {
     let result = match command {
         ImageCommand::Lock(arguments) => lock::run(arguments),
         ImageCommand::Build(arguments) => build::run(arguments),
+        ImageCommand::Programs(arguments) => programs::run(arguments),
     };
     output::print(result.map_err(|error| Error::Image(Box::new(error)))?)
 }

@@ -41,7 +41,10 @@ unsafe extern "C" {
     /// void rocksdb_options_set_write_buffer_size(rocksdb_options_t*, size_t)
     pub(super) fn rocksdb_options_set_write_buffer_size(options: *mut Options, bytes: size_t);
 
-    /// rocksdb_t* rocksdb_open_column_families(const rocksdb_options_t* options, const char* name, int num_column_families, const char* const* column_family_names, const rocksdb_options_t* const* column_family_options, rocksdb_column_family_handle_t** column_family_handles, char** errptr)
+    /// rocksdb_t* rocksdb_open_column_families(const rocksdb_options_t* options, const char*
+    /// name, int num_column_families, const char* const* column_family_names, const
+    /// rocksdb_options_t* const* column_family_options, rocksdb_column_family_handle_t**
+    /// column_family_handles, char** errptr)
     pub(super) fn rocksdb_open_column_families(
         options: *const Options,
         path: *const c_char,
@@ -60,7 +63,9 @@ unsafe extern "C" {
     pub(super) fn rocksdb_readoptions_create() -> *mut ReadOptions;
     /// void rocksdb_readoptions_destroy(rocksdb_readoptions_t*)
     pub(super) fn rocksdb_readoptions_destroy(options: *mut ReadOptions);
-    /// rocksdb_pinnableslice_t* rocksdb_get_pinned_cf(rocksdb_t* db, const rocksdb_readoptions_t* options, rocksdb_column_family_handle_t* column_family, const char* key, size_t keylen, char** errptr)
+    /// rocksdb_pinnableslice_t* rocksdb_get_pinned_cf(rocksdb_t* db, const
+    /// rocksdb_readoptions_t* options, rocksdb_column_family_handle_t* column_family, const
+    /// char* key, size_t keylen, char** errptr)
     pub(super) fn rocksdb_get_pinned_cf(
         db: *mut Db,
         options: *const ReadOptions,
@@ -81,7 +86,8 @@ unsafe extern "C" {
     pub(super) fn rocksdb_writebatch_create() -> *mut WriteBatch;
     /// void rocksdb_writebatch_destroy(rocksdb_writebatch_t*)
     pub(super) fn rocksdb_writebatch_destroy(batch: *mut WriteBatch);
-    /// void rocksdb_writebatch_put_cf(rocksdb_writebatch_t*, rocksdb_column_family_handle_t* column_family, const char* key, size_t klen, const char* val, size_t vlen)
+    /// void rocksdb_writebatch_put_cf(rocksdb_writebatch_t*, rocksdb_column_family_handle_t*
+    /// column_family, const char* key, size_t klen, const char* val, size_t vlen)
     pub(super) fn rocksdb_writebatch_put_cf(
         batch: *mut WriteBatch,
         column: *mut ColumnFamily,
@@ -90,7 +96,8 @@ unsafe extern "C" {
         value: *const c_char,
         value_length: size_t,
     );
-    /// void rocksdb_writebatch_delete_cf(rocksdb_writebatch_t*, rocksdb_column_family_handle_t* column_family, const char* key, size_t klen)
+    /// void rocksdb_writebatch_delete_cf(rocksdb_writebatch_t*, rocksdb_column_family_handle_t*
+    /// column_family, const char* key, size_t klen)
     pub(super) fn rocksdb_writebatch_delete_cf(
         batch: *mut WriteBatch,
         column: *mut ColumnFamily,
@@ -103,7 +110,8 @@ unsafe extern "C" {
     pub(super) fn rocksdb_writeoptions_destroy(options: *mut WriteOptions);
     /// void rocksdb_writeoptions_set_sync(rocksdb_writeoptions_t*, unsigned char)
     pub(super) fn rocksdb_writeoptions_set_sync(options: *mut WriteOptions, yes: c_uchar);
-    /// void rocksdb_write(rocksdb_t* db, const rocksdb_writeoptions_t* options, rocksdb_writebatch_t* batch, char** errptr)
+    /// void rocksdb_write(rocksdb_t* db, const rocksdb_writeoptions_t* options,
+    /// rocksdb_writebatch_t* batch, char** errptr)
     pub(super) fn rocksdb_write(
         db: *mut Db,
         options: *const WriteOptions,
@@ -111,7 +119,8 @@ unsafe extern "C" {
         error: *mut *mut c_char,
     );
 
-    /// rocksdb_iterator_t* rocksdb_create_iterator_cf(rocksdb_t* db, const rocksdb_readoptions_t* options, rocksdb_column_family_handle_t* column_family)
+    /// rocksdb_iterator_t* rocksdb_create_iterator_cf(rocksdb_t* db, const
+    /// rocksdb_readoptions_t* options, rocksdb_column_family_handle_t* column_family)
     pub(super) fn rocksdb_create_iterator_cf(
         db: *mut Db,
         options: *const ReadOptions,
@@ -167,12 +176,15 @@ mod tests {
         let header = std::fs::read_to_string(&path).expect("librocksdb-dev is installed");
         let header = plain(&header);
         let mut count = 0;
-        let mut prototype = None;
+        let mut prototype = String::new();
         for line in include_str!("c.rs").lines().map(str::trim) {
             if let Some(text) = line.strip_prefix("/// ") {
-                prototype = Some(plain(text) + ";");
-            } else if let Some(rest) = line.strip_prefix("pub(super) fn ") {
-                let prototype = prototype.take().expect("a function has its prototype above");
+                prototype += &format!(" {text}");
+                continue;
+            }
+            let text = std::mem::take(&mut prototype);
+            if let Some(rest) = line.strip_prefix("pub(super) fn ") {
+                let prototype = plain(&text) + ";";
                 let name = rest.split('(').next().unwrap();
                 assert!(prototype.contains(&format!("{name}(")), "{name}: {prototype}");
                 assert!(header.contains(&prototype), "{path:?} does not have {prototype}");
