@@ -116,7 +116,10 @@ const FILES: [(&str, &str); 10] = [
          println!(\"{} {} {} {place}\", unsafe { part(macros::answer!()) }, made(), file!());\n\
          }\n",
     ),
-    ("small/part.c", "int part(int n) { return n + 1; }\nconst char *place(void) { return __FILE__; }\n"),
+    (
+        "small/part.c",
+        "int part(int n) { return n + 1; }\nconst char *place(void) { return __FILE__; }\n",
+    ),
 ];
 
 /// Prints the loader that it was started by.

@@ -15,6 +15,7 @@ mod spdx;
 mod tests;
 
 use crate::lock::{LockedPackage, time_text};
+use crate::programs;
 use crate::rootfs::{Parts, Rootfs, Unpacked};
 use crates::{Crate, CratesError};
 use licence::Licence;
@@ -74,7 +75,8 @@ impl Bill {
     ) -> Result<Self, SbomError> {
         let packages: Vec<&LockedPackage> =
             parts.packages.iter().chain([&parts.kernel]).map(|(package, _)| *package).collect();
-        let binaries = parts.manifest.binaries.keys().map(String::as_str).collect::<Vec<_>>();
+        let binaries = programs::of_images([parts.manifest]);
+        let binaries = binaries.iter().map(String::as_str).collect::<Vec<_>>();
         let crates = match binaries.is_empty() {
             true => Vec::new(),
             false => crates::read(crates_lock, &parts.clone.join("Cargo.lock"), &binaries)?,

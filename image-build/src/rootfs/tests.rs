@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::archive::testing::{Sample, deb, device, directory, file, hard_link, symlink};
-use crate::lock::LockedIndex;
+use crate::lock::{LockedIndex, LockedToolchain};
 use crate::tree::Node;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;

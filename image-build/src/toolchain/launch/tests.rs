@@ -46,8 +46,14 @@ fn every_tool_runs_by_the_loader_with_libraries_of_the_toolchain() {
         (IMAGE_LINKER, "/tools/cc", "/t c/llvm/clang"),
     ] {
         let all = call(name, &["x"]);
-        let start =
-            ["--inhibit-cache", "--library-path", "/t c/lib:/t c/llvm/lib", "--argv0", shown, program];
+        let start = [
+            "--inhibit-cache",
+            "--library-path",
+            "/t c/lib:/t c/llvm/lib",
+            "--argv0",
+            shown,
+            program,
+        ];
         assert_eq!(all[..6], start, "{name}");
         assert!(all.contains(&"x".to_owned()), "{name}");
     }
@@ -83,6 +89,16 @@ fn rustc_links_by_what_it_compiles_for() {
         assert!(holds(&all, &["--remap-path-prefix", "/t c=/toolchain"]));
     }
     assert!(!holds(&call("rustc", &["-vV"]), &["-C"]));
+}
+
+#[test]
+fn settings_say_all_that_is_added() {
+    let text = Plan::settings(&plan().layout);
+    for part in
+        ["--hash-style=gnu", "image-cc", "--remap-path-prefix", "/llvm/resources", "-rpath="]
+    {
+        assert!(text.contains(part), "{part}: {text}");
+    }
 }
 
 #[test]

@@ -97,5 +97,8 @@ fn a_toolchain_with_a_gap_is_none() {
     check(without("./usr/lib64/ld.so"), "/lib64/ld.so");
     check(without("./usr/bin/link"), "/usr/bin/link");
     check(without("./usr/lib/clang/"), "/usr/lib/clang");
-    check(entries(&program, "./usr/lib/libc.so.6"), "usr/bin/tool of the toolchain needs libc.so.6");
+    check(
+        entries(&program, "./usr/lib/libc.so.6"),
+        "usr/bin/tool of the toolchain needs libc.so.6",
+    );
 }
