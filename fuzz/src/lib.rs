@@ -19,7 +19,7 @@ pub use consensus::{consensus, payload, peer_message};
 pub use delegation::delegation;
 pub use images::{gpt, pe, update_payload};
 pub use management::management_call;
-pub use packages::{ar, compressed, deb, deb822, tar};
+pub use packages::{ar, compressed, crate_archive, deb, deb822, tar};
 
 use bytes::Bytes;
 use replica_crypto::Domain;
