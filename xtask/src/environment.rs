@@ -20,6 +20,7 @@ Sets up and builds the canisters as `cargo xtask test` does, then prints shell l
   CARGO_TARGET_DIR      the target folder that all commands share
   PLINTH_CANISTERS      folder with <name>.wasm and <name>.did of each example canister
   PLINTH_NODE_MODULES   folder with the npm packages (`icp`, `@icp-sdk/core`, `playwright-core`)
+  PLINTH_PYTHON_PROGRAMS  folder with the programs of PyPI packages (`sev-snp-measure`)
 so that afterwards `cargo nextest run --release -p system-tests` works by itself.",
     run,
 };
@@ -29,11 +30,15 @@ pub type Provided = Vec<(&'static str, OsString)>;
 
 /// What tests get from the set-up.
 pub fn provided(folders: &Folders, ready: &Ready, canisters: &Path) -> Provided {
-    vec![
+    let mut provided: Provided = vec![
         ("CARGO_TARGET_DIR", folders.target.clone().into()),
         ("PLINTH_CANISTERS", canisters.into()),
         ("PLINTH_NODE_MODULES", ready.node_modules.clone().into()),
-    ]
+    ];
+    if let Some(programs) = &ready.python_programs {
+        provided.push(("PLINTH_PYTHON_PROGRAMS", programs.into()));
+    }
+    provided
 }
 
 fn run(folders: &Folders, options: Options) -> Result<(), Error> {

@@ -104,8 +104,9 @@ fn the_firmwares_log_is_what_the_tpm_holds() {
 
 /// Event by event, which says more than a value if it fails.
 fn events_are_those_predicted(log: &EventLog, prediction: &Prediction, bank: Hash) {
-    for pcr in [4, 7, 9, 11] {
-        let of_pcr = log.events().iter().filter(|event| event.pcr == pcr && event.is_extended());
+    for pcr in [4_u8, 7, 9, 11] {
+        let of_pcr =
+            log.events().iter().filter(|event| event.pcr == u32::from(pcr) && event.is_extended());
         let found: Vec<_> = of_pcr.filter_map(|event| event.digest(bank).cloned()).collect();
         let expected = prediction.expected(pcr).events;
         assert_eq!(found.len(), expected.len(), "events of PCR {pcr}");
