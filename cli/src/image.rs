@@ -3,6 +3,7 @@
 
 mod arguments;
 mod build;
+mod disk;
 mod lock;
 mod places;
 mod programs;
@@ -38,6 +39,9 @@ pub enum ImageError {
     /// A file of the result.
     #[error(transparent)]
     Output(#[from] image_build::output::OutputError),
+    /// A disk.
+    #[error(transparent)]
+    Disk(#[from] image_build::disk::UnpackError),
     /// A place of packages.
     #[error(transparent)]
     Place(#[from] image_build::store::LocationError),
@@ -57,6 +61,7 @@ pub fn run(command: &ImageCommand) -> Result<(), Error> {
     let result = match command {
         ImageCommand::Lock(arguments) => lock::run(arguments),
         ImageCommand::Build(arguments) => build::run(arguments),
+        ImageCommand::Disk(arguments) => disk::run(arguments),
         ImageCommand::Programs(arguments) => programs::run(arguments),
     };
     output::print(result.map_err(|error| Error::Image(Box::new(error)))?)

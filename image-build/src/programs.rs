@@ -127,8 +127,7 @@ impl Programs {
 
 /// The programs that images carry, or start from.
 pub fn of_images<'a>(manifests: impl IntoIterator<Item = &'a Manifest>) -> BTreeSet<String> {
-    let of_one = |manifest: &'a Manifest| manifest.binaries.keys().chain(&manifest.kernel.init);
-    manifests.into_iter().flat_map(of_one).cloned().collect()
+    manifests.into_iter().flat_map(Manifest::programs).collect()
 }
 
 /// One program.
