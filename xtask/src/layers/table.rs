@@ -8,7 +8,7 @@ pub const LAYERS: &[&[&str]] = &[
     &["replica-engine", "replica-consensus", "replica-execution", "replica-ingress"],
     &["replica-messaging", "replica-http-api"],
     &["replica-node", "orchestrator", "image-build", "cli"],
-    &["replica-simulation", "system-tests", "xtask"],
+    &["replica-simulation", "system-tests", "boot-tests", "xtask"],
 ];
 
 /// Dependencies inside one layer that are allowed all the same: from, to, why.
