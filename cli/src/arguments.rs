@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand};
 use crate::attest::AttestCommand;
 use crate::drill::Kind;
 use crate::image::ImageCommand;
+use crate::measure::MeasureCommand;
+use crate::spec::SpecCommand;
 
 /// Run and watch a Plinth network on this machine.
 #[derive(Debug, Parser)]
@@ -47,6 +49,18 @@ pub enum Command {
         /// What to do.
         #[command(subcommand)]
         command: ImageCommand,
+    },
+    /// What machines will measure of an image, and why one measured something else.
+    Measure {
+        /// What to measure.
+        #[command(subcommand)]
+        command: MeasureCommand,
+    },
+    /// What a standardized machine must have, and whether this one has it.
+    Spec {
+        /// What to do.
+        #[command(subcommand)]
+        command: SpecCommand,
     },
     /// Break a network of its own on purpose and check that nothing is lost.
     Drill(Drill),

@@ -9,6 +9,7 @@ mod consensus;
 mod delegation;
 mod images;
 mod management;
+mod measure;
 mod packages;
 
 pub use attestation_snp::{snp_report, x509};
@@ -19,6 +20,7 @@ pub use consensus::{consensus, payload, peer_message};
 pub use delegation::delegation;
 pub use images::{gpt, pe, update_payload};
 pub use management::management_call;
+pub use measure::{boot_archive, measurements, smbios, snp_firmware};
 pub use packages::{ar, compressed, deb, deb822, tar};
 
 use bytes::Bytes;

@@ -2,7 +2,7 @@
 
 /// Workspace packages by layer, the lowest first. A package may depend on lower layers only.
 pub const LAYERS: &[&[&str]] = &[
-    &["types", "os-kit-disk-layout"],
+    &["types", "os-kit-disk-layout", "hardware-specs"],
     &["replica-crypto", "attestation"],
     &["replica-state", "os-kit-tpm", "attestation-simulator"],
     &["replica-engine", "replica-consensus", "replica-execution", "replica-ingress"],
@@ -101,6 +101,11 @@ pub const MUST_NOT_KNOW: &[(&str, &[&str], &str)] = &[
     ("cli", &[SIMULATOR], SIMULATOR_WHY),
     ("replica-node", &[SIMULATOR], SIMULATOR_WHY),
     ("orchestrator", &[SIMULATOR], SIMULATOR_WHY),
+    (
+        "hardware-specs",
+        &["nix", "tss-esapi", "ureq", "tokio"],
+        "it reads what the kernel shows, and is asked about machines that are somewhere else",
+    ),
     ("orchestrator", &["replica-node"], "the orchestrator treats the replica as a process"),
 ];
 
