@@ -80,6 +80,9 @@ pub const NEEDS: &[Need] = &[
     need("dosfstools", Purpose::Test, "fsck.vfat checks what our FAT writer wrote"),
     need("mtools", Purpose::Test, "mcopy unpacks what our FAT writer wrote"),
     need("cpio", Purpose::Test, "unpacks the archives that our cpio writer wrote"),
+    need("qemu-system-x86", Purpose::Test, "starts the images, under emulation if need be"),
+    need("ovmf", Purpose::Test, "the firmware of the machines that the images are started on"),
+    need("python3-venv", Purpose::Test, "holds sev-snp-measure, which checks our launch digests"),
     need("chromium", Purpose::Test, "the status page is tested in a real browser, headless"),
 ];
 
