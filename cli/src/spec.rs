@@ -1,6 +1,6 @@
 //! `plinth spec`: what a standardized machine must have, and whether this one has it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use hardware_specs::compare::{Check, Outcome, compare, specs_for};
@@ -79,7 +79,10 @@ fn check(arguments: &CheckMachine) -> Result<(), Error> {
     output::print(if arguments.json { json(&report) } else { as_text(&spec, &checks) })?;
     match missed {
         0 => Ok(()),
-        count => Err(Error::Refused(format!("{count} of {} requirements", checks.len()))),
+        count => {
+            let all = checks.len();
+            Err(Error::Deviates(format!("{count} of {all} requirements are not met")))
+        }
     }
 }
 
@@ -94,7 +97,7 @@ fn facts(arguments: &CheckMachine) -> Result<Facts, Error> {
 
 /// Those of a machine that is somewhere else; none for this one.
 fn registers(arguments: &CheckMachine) -> Result<Option<Recorded>, Error> {
-    if arguments.root == PathBuf::from("/") {
+    if arguments.root == Path::new("/") {
         return Ok(None);
     }
     match std::fs::read_to_string(arguments.root.join("registers.yaml")) {

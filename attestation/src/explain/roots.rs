@@ -40,6 +40,7 @@ pub fn roots(findings: &[Finding]) -> Vec<Root> {
         let owner =
             roots.iter_mut().find(|root| root.found.iter().any(|root| follows(&finding, root)));
         match owner {
+            Some(root) if root.cause == finding.cause => root.found.push(finding),
             Some(root) => root.consequences.push(finding),
             // What it follows from is itself a consequence of the first that it could be.
             None => match roots.first_mut() {

@@ -58,10 +58,11 @@ pub struct Explain {
 pub fn run(arguments: &Explain) -> Result<(), Error> {
     let explained = explained(arguments)?;
     output::print(if arguments.json { super::json(&explained) } else { explained.as_text() })?;
+    let what = "the measurements deviate, for";
     match explained.causes.len() {
         0 => Ok(()),
-        1 => Err(Error::Refused("1 cause for which the measurements deviate".to_owned())),
-        count => Err(Error::Refused(format!("{count} causes for which the measurements deviate"))),
+        1 => Err(Error::Deviates(format!("{what} one cause"))),
+        count => Err(Error::Deviates(format!("{what} {count} causes"))),
     }
 }
 

@@ -1,6 +1,5 @@
 use super::*;
 use clap::Parser;
-use std::path::Path;
 
 #[derive(Debug, Parser)]
 struct Line {

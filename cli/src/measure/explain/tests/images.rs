@@ -25,6 +25,23 @@ fn command_line_lengthened() {
     );
 }
 
+/// The same cause in two PCRs is one, found in two places.
+#[test]
+fn command_line_is_told_once() {
+    let mut boot = Boot::real("plain");
+    let expected = expected(&boot, false);
+    boot.change_command_line(OTHER_LINE);
+    let given = Given { more: vec!["--command-line", OTHER_LINE], ..Given::default() };
+    let text = told(&boot.whole_log(), &expected, &given).unwrap().as_text();
+    let wanted = "\
+deviates from expected.json, sha256, for one cause:
+1. the command line differs at byte 28: expected its end, found \" init=/bin/sh\"
+   in PCR 11 (event 27), PCR 9 (event 35)
+   so also PCR 4: the unified kernel image was replaced (event 21)
+";
+    assert!(text.starts_with(wanted), "{text}");
+}
+
 #[test]
 fn command_line_changed_inside() {
     let other = "console=ttyS1 panic=-1 quiet";
