@@ -399,6 +399,6 @@ pub fn sized(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// Signs a changed report again with the chip's key.
-pub fn sign_again(report: &mut Vec<u8>) {
+pub fn sign_again(report: &mut [u8]) {
     crate::snp::forge::sign_report(&KEYS.vek, report);
 }

@@ -158,13 +158,16 @@ impl Accepted {
     }
 }
 
+/// A release and its launch digests.
+pub(super) type Release = (String, BTreeSet<[u8; 48]>);
+
 /// What is asked of the SNP part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SnpRules {
     /// All rules but those that follow from the evidence: its data, and the host's data of a machine.
     pub report: SnpPolicy,
     /// Launch digests of releases.
-    pub releases: Vec<(String, BTreeSet<[u8; 48]>)>,
+    pub releases: Vec<Release>,
 }
 
 impl SnpRules {

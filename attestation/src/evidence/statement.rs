@@ -144,7 +144,7 @@ impl Statement {
     /// What the quote of the machine's TPM must have as its qualifying data. `guest` is the guest that
     /// the host vouches for, if the role has one.
     pub fn tpm_nonce(&self, tpm: &TpmIdentity<'_>, guest: Option<&GuestName>) -> [u8; 32] {
-        let guest = guest.map(GuestName::to_bytes).unwrap_or_default();
+        let guest = guest.map(|guest| guest.to_bytes()).unwrap_or_default();
         let log = Hash::Sha256.digest(tpm.log);
         let mut issuers = Vec::new();
         tpm.issuers.iter().for_each(|issuer| put_sized(&mut issuers, issuer));
@@ -196,7 +196,7 @@ pub struct GuestName {
 }
 
 impl GuestName {
-    fn to_bytes(&self) -> Vec<u8> {
+    fn to_bytes(self) -> Vec<u8> {
         [self.chip_id.as_slice(), &self.report_id].concat()
     }
 }

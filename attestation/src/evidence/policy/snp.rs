@@ -1,7 +1,7 @@
 //! The section on the security processor's part.
 
 use super::text::{AnyOr, Hex};
-use super::{PolicyError, SnpRules};
+use super::{PolicyError, Release, SnpRules};
 use crate::snp::{
     AbiVersion, Expect, GuestBits, KeyRule, PlatformBits, Product, SnpPolicy, TcbMinima, TcbVersion,
 };
@@ -118,7 +118,7 @@ impl From<MinimaText> for TcbMinima {
     }
 }
 
-fn releases(texts: Vec<ReleaseText>) -> Result<Vec<(String, BTreeSet<[u8; 48]>)>, PolicyError> {
+fn releases(texts: Vec<ReleaseText>) -> Result<Vec<Release>, PolicyError> {
     if texts.is_empty() {
         return Err(PolicyError::Empty("releases"));
     }

@@ -102,7 +102,7 @@ fn each_field_has_its_bounds() {
     check("event log", |part| part.log.clear());
     check("event log", |part| part.log = vec![0; (768 << 10) + 1]);
     check("PCR values", |part| (part.selection, part.pcrs) = Default::default());
-    check("values", |part| drop(part.pcrs.pop()));
+    check("values", |part| part.pcrs.truncate(part.pcrs.len() - 1));
     check("bank", |part| part.pcrs.push(0));
     check("banks must ascend", |part| part.selection.0.reverse());
     check("no register", |part| part.selection.0[0].1 = Default::default());
@@ -114,7 +114,7 @@ fn each_field_has_its_bounds() {
         change(&mut part);
         Evidence::new(evidence.statement().clone(), None, Some(part)).unwrap_err().to_string()
     };
-    assert!(with(|part| drop(part.report.pop())).contains("SNP report"));
+    assert!(with(|part| part.report.truncate(1183)).contains("SNP report"));
     assert!(with(|part| part.report.push(0)).contains("SNP report"));
     assert!(with(|part| part.vek.clear()).contains("VEK"));
     assert!(with(|part| part.ask.clear()).contains("ASK"));
