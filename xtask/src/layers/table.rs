@@ -4,8 +4,14 @@
 pub const LAYERS: &[&[&str]] = &[
     &["types", "os-kit-disk-layout"],
     &["replica-crypto", "attestation"],
-    &["replica-state", "os-kit-tpm", "attestation-simulator"],
-    &["replica-engine", "replica-consensus", "replica-execution", "replica-ingress"],
+    &["replica-state", "os-kit-tpm", "os-kit-snp"],
+    &[
+        "replica-engine",
+        "replica-consensus",
+        "replica-execution",
+        "replica-ingress",
+        "attestation-simulator",
+    ],
     &["replica-messaging", "replica-http-api"],
     &["replica-node", "orchestrator", "image-build", "cli"],
     &["replica-simulation", "system-tests", "xtask"],
