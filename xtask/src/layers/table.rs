@@ -12,7 +12,7 @@ pub const LAYERS: &[&[&str]] = &[
         "replica-ingress",
         "attestation-simulator",
     ],
-    &["replica-messaging", "replica-http-api"],
+    &["replica-messaging", "replica-http-api", "os-kit-evidence"],
     &["replica-node", "orchestrator", "image-build", "cli"],
     &["replica-simulation", "system-tests", "xtask"],
 ];
@@ -107,6 +107,7 @@ pub const MUST_NOT_KNOW: &[(&str, &[&str], &str)] = &[
     ("cli", &[SIMULATOR], SIMULATOR_WHY),
     ("replica-node", &[SIMULATOR], SIMULATOR_WHY),
     ("orchestrator", &[SIMULATOR], SIMULATOR_WHY),
+    ("os-kit-evidence", &[SIMULATOR], SIMULATOR_WHY),
     ("orchestrator", &["replica-node"], "the orchestrator treats the replica as a process"),
 ];
 
