@@ -37,6 +37,7 @@ pub mod payload;
 pub mod pe;
 pub mod rootfs;
 pub mod sbom;
+pub mod source;
 pub mod store;
 pub mod tree;
 pub mod uki;
