@@ -1,11 +1,15 @@
-//! What it costs to verify a real SEV-SNP report: the whole chain, and by a chain that is kept.
+//! What it costs to verify: a real SEV-SNP report with its whole chain, and by a chain that is kept;
+//! quotes of a simulated TPM; the replay of a real event log.
 //!
 //! `cargo run --release -p attestation --example verify_cost`
 
+use attestation::crypto::Hash;
+use attestation::event_log;
 use attestation::snp::{
     AbiVersion, Expect, GuestBits, KeyRule, PlatformBits, Product, SnpEvidence, SnpPolicy,
     SnpRoots, TcbMinima, verify, verify_report, verify_vek,
 };
+use attestation::tpm::{PcrSelection, PcrSet, QuoteEvidence, QuotePolicy, SignedBy, quote};
 use attestation::x509::{UnixTime, read_certificates};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -13,6 +17,29 @@ use std::time::{Duration, Instant};
 const REPORT: &[u8] = include_bytes!("../vectors/snp-real/milan_v2_a.report.bin");
 const VEK: &[u8] = include_bytes!("../vectors/snp-real/milan_v2_a.vcek.der");
 const CHAIN: &[u8] = include_bytes!("../roots/amd/milan-vcek.pem");
+
+/// Key, message, signature and PCR values.
+const QUOTES: [(&str, [&[u8]; 4]); 2] = [
+    (
+        "RSA",
+        [
+            include_bytes!("../vectors/tpm-swtpm/ak_rsa.pub"),
+            include_bytes!("../vectors/tpm-swtpm/quote_rsa.msg"),
+            include_bytes!("../vectors/tpm-swtpm/quote_rsa.sig"),
+            include_bytes!("../vectors/tpm-swtpm/quote_rsa.pcrs"),
+        ],
+    ),
+    (
+        "P-256",
+        [
+            include_bytes!("../vectors/tpm-swtpm/ak_ecc.pub"),
+            include_bytes!("../vectors/tpm-swtpm/quote_ecc.msg"),
+            include_bytes!("../vectors/tpm-swtpm/quote_ecc.sig"),
+            include_bytes!("../vectors/tpm-swtpm/quote_ecc.pcrs"),
+        ],
+    ),
+];
+const LOG: &[u8] = include_bytes!("../vectors/event-log/gtt_ubuntu-2404-amd-sevsnp.bin");
 
 /// 2024-01-01, when the chip's certificate is valid.
 const AT: UnixTime = UnixTime(1_704_067_200);
@@ -29,6 +56,13 @@ fn main() {
     time("report and whole chain", || verify(&evidence, &roots, &policy, AT).is_accepted());
     time("chain alone", || verify_vek(&evidence, &roots, AT).is_accepted());
     time("report by a kept chain", || verify_report(REPORT, &vek, &policy, AT).is_accepted());
+    let selection = PcrSet::new(&[0, 4, 7, 11]).expect("they are PCRs");
+    let policy = QuotePolicy::plain(&[7; 32], PcrSelection::of(Hash::Sha256, selection));
+    for (name, [key, message, signature, pcrs]) in QUOTES {
+        let quoted = QuoteEvidence { signed: SignedBy { key, message, signature }, pcrs };
+        time(&format!("quote {name}"), || quote::verify(&quoted, &policy).is_accepted());
+    }
+    time("event log", || event_log::replay(LOG, None).is_accepted());
 }
 
 /// Prints median and minimum of the wall time.

@@ -27,6 +27,12 @@ pub fn module(name: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()))
 }
 
+/// The module of a canister that only tests use.
+pub fn test_module(name: &str) -> Vec<u8> {
+    let path = folder("PLINTH_TEST_CANISTERS").join(format!("{name}.wasm"));
+    std::fs::read(&path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()))
+}
+
 /// The folder with the modules of the example canisters.
 pub fn canisters() -> PathBuf {
     folder("PLINTH_CANISTERS")

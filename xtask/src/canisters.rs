@@ -3,6 +3,7 @@
 //! ```text
 //! examples/*   --sha256-->  $HOME/.cache/plinth/canisters/<key>/{rust-counter,motoko-ledger}.{wasm,did}
 //! canisters/*  --sha256-->  $HOME/.cache/plinth/canisters/<key>/local-*.{wasm,did}
+//! system-tests/canisters/*, attestation  --sha256-->  .../<key>/attestation-judge.{wasm,did}
 //!                           `-- copied beside `plinth`, which puts them on every new network
 //! ```
 
@@ -41,17 +42,32 @@ pub struct Set {
     home: &'static str,
     rust: &'static [&'static str],
     motoko: &'static [&'static str],
+    /// What else of the clone is compiled into them.
+    also: &'static [&'static str],
 }
 
 /// The canisters that the tests and the examples' project use.
-const EXAMPLES: Set =
-    Set { home: "examples", rust: &["rust-counter", "rust-site"], motoko: &["motoko-ledger"] };
+const EXAMPLES: Set = Set {
+    home: "examples",
+    rust: &["rust-counter", "rust-site"],
+    motoko: &["motoko-ledger"],
+    also: &[],
+};
+
+/// Canisters that only tests use.
+const TESTS: Set = Set {
+    home: "system-tests/canisters",
+    rust: &["attestation-judge"],
+    motoko: &[],
+    also: &["attestation/Cargo.toml", "attestation/roots", "attestation/src", "Cargo.toml"],
+};
 
 /// The canisters that `plinth` puts on a new network.
 const SYSTEM: Set = Set {
     home: "canisters",
     rust: &["local-icp-ledger", "local-cycles-minting", "local-cycles-ledger"],
     motoko: &[],
+    also: &[],
 };
 
 /// Where `plinth` looks for them: a folder beside the program.
@@ -97,6 +113,11 @@ fn run(folders: &Folders, options: Options) -> Result<(), Error> {
 /// `.wasm` and a `.did` for each name.
 pub fn build_examples(folders: &Folders, ready: &Ready) -> Result<PathBuf, Error> {
     build(folders, ready, &EXAMPLES)
+}
+
+/// Builds the canisters that only tests use likewise.
+pub fn build_test_canisters(folders: &Folders, ready: &Ready) -> Result<PathBuf, Error> {
+    build(folders, ready, &TESTS)
 }
 
 /// Builds the canisters of `canisters/` likewise, and puts their modules where `plinth` looks for them.

@@ -8,7 +8,6 @@ use crate::options::Options;
 use crate::output;
 use crate::setup::{self, Purpose, Ready};
 use std::ffi::OsString;
-use std::path::Path;
 
 pub const COMMAND: Command = Command {
     name: "env",
@@ -19,6 +18,7 @@ Usage: eval \"$(cargo xtask env)\"
 Sets up and builds the canisters as `cargo xtask test` does, then prints shell lines that set
   CARGO_TARGET_DIR      the target folder that all commands share
   PLINTH_CANISTERS      folder with <name>.wasm and <name>.did of each example canister
+  PLINTH_TEST_CANISTERS the same of canisters that only tests use
   PLINTH_NODE_MODULES   folder with the npm packages (`icp`, `@icp-sdk/core`, `playwright-core`)
 so that afterwards `cargo nextest run --release -p system-tests` works by itself.",
     run,
@@ -27,21 +27,21 @@ so that afterwards `cargo nextest run --release -p system-tests` works by itself
 /// Variables with their values.
 pub type Provided = Vec<(&'static str, OsString)>;
 
-/// What tests get from the set-up.
-pub fn provided(folders: &Folders, ready: &Ready, canisters: &Path) -> Provided {
-    vec![
+/// Builds the canisters, and says what tests get from the set-up.
+pub fn provide(folders: &Folders, ready: &Ready) -> Result<Provided, Error> {
+    canisters::install_system(folders, ready)?;
+    Ok(vec![
         ("CARGO_TARGET_DIR", folders.target.clone().into()),
-        ("PLINTH_CANISTERS", canisters.into()),
+        ("PLINTH_CANISTERS", canisters::build_examples(folders, ready)?.into()),
+        ("PLINTH_TEST_CANISTERS", canisters::build_test_canisters(folders, ready)?.into()),
         ("PLINTH_NODE_MODULES", ready.node_modules.clone().into()),
-    ]
+    ])
 }
 
 fn run(folders: &Folders, options: Options) -> Result<(), Error> {
     options.finish()?;
     let ready = setup::set_up(folders, Purpose::Test)?;
-    canisters::install_system(folders, &ready)?;
-    let canisters = canisters::build_examples(folders, &ready)?;
-    for (name, value) in provided(folders, &ready, &canisters) {
+    for (name, value) in provide(folders, &ready)? {
         output::print(format_args!("export {name}={}", quoted(&value.to_string_lossy())))?;
     }
     Ok(())

@@ -25,9 +25,7 @@ latter, for instance `cargo xtask test -- -p replica-state page_map`; documentat
 fn run(folders: &Folders, options: Options) -> Result<(), Error> {
     let selected = options.finish()?;
     let ready = setup::set_up(folders, Purpose::Test)?;
-    canisters::install_system(folders, &ready)?;
-    let canisters = canisters::build_examples(folders, &ready)?;
-    let provided = environment::provided(folders, &ready, &canisters);
+    let provided = environment::provide(folders, &ready)?;
     // The system tests start these as a user would; cargo does not build them for another package's tests.
     // Together with the tests: alone they would be built with fewer features, and nearly all twice.
     cargo(folders, &provided)

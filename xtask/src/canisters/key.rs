@@ -24,7 +24,15 @@ pub fn of_sources(folders: &Folders, ready: &Ready, set: &Set) -> Result<String,
     add("linker", ready.wasm_linker.as_os_str().as_encoded_bytes());
     let motoko = ready.node_modules.join("motoko/package.json");
     add("motoko compiler", &fs::read(&motoko).map_err(Error::file("read", &motoko))?);
-    for path in files(&folders.root.join(set.home))? {
+    let mut paths = files(&folders.root.join(set.home))?;
+    for also in set.also {
+        let path = folders.root.join(also);
+        match path.is_dir() {
+            true => paths.append(&mut files(&path)?),
+            false => paths.push(path),
+        }
+    }
+    for path in paths {
         let relative =
             path.strip_prefix(&folders.root).unwrap_or(&path).to_string_lossy().into_owned();
         add(&relative, &fs::read(&path).map_err(Error::file("read", &path))?);
