@@ -3,6 +3,7 @@
 
 mod arguments;
 mod build;
+mod disk;
 mod lock;
 mod places;
 
@@ -31,6 +32,9 @@ pub enum ImageError {
     /// A file of the result.
     #[error(transparent)]
     Output(#[from] image_build::output::OutputError),
+    /// A disk.
+    #[error(transparent)]
+    Disk(#[from] image_build::disk::UnpackError),
     /// A place of packages.
     #[error(transparent)]
     Place(#[from] image_build::store::LocationError),
@@ -50,9 +54,13 @@ pub fn run(command: &ImageCommand) -> Result<(), Error> {
     let result = match command {
         ImageCommand::Lock(arguments) => lock::run(arguments),
         ImageCommand::Build(arguments) => build::run(arguments),
+        ImageCommand::Disk(arguments) => disk::run(arguments),
     };
     output::print(result.map_err(|error| Error::Image(Box::new(error)))?)
 }
+
+/// The images of a release, in the order in which they are built: the last carries the others.
+const IMAGES: [&str; 3] = ["guestos", "hostos", "setupos"];
 
 fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string_pretty(value).expect("what we print has only plain values") + "\n"

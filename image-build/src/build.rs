@@ -2,13 +2,18 @@
 //!
 //! ```text
 //!  manifest, lock --store--> packages --rootfs--> tree --erofs--> root --verity--> hash tree, root hash
-//!    root hash --> command line --> boot archive (kernel, initrd, command line)     all --> payload
+//!    root hash --> command line --> boot archive, or unified kernel image and its ESP
+//!    all --> disk, payload                                            last of all: IMAGE.json
 //! ```
 //!
 //! Everything comes from the lock, the clone and the executables that are named; progress goes to whoever
 //! asked. A file of the result exists whole or not at all.
 
 mod boot;
+mod carried;
+mod disk;
+mod resume;
+mod uki;
 
 use crate::lock::{Lock, LockFileError, LockedPackage};
 use crate::manifest::{Manifest, ManifestError, Variant};
@@ -18,7 +23,7 @@ use crate::sbom::{self, SbomError};
 use crate::store::{Found, Mirrors, Store, StoreError};
 use crate::tree::{Tree, TreePath};
 use crate::{erofs, payload, verity};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -88,6 +93,45 @@ pub enum BuildError {
         /// Which image.
         image: String,
         /// What is wrong.
+        problem: String,
+    },
+    /// The unified kernel image.
+    #[error("the unified kernel image of {image} cannot be made")]
+    Uki {
+        /// Which image.
+        image: String,
+        /// The cause.
+        #[source]
+        source: crate::uki::UkiError,
+    },
+    /// The ESP.
+    #[error("the ESP of {image} cannot be written")]
+    Esp {
+        /// Which image.
+        image: String,
+        /// The cause.
+        #[source]
+        source: crate::fat::FatError,
+    },
+    /// The disk.
+    #[error("the disk of {image} cannot be written")]
+    Disk {
+        /// Which image.
+        image: String,
+        /// The cause.
+        #[source]
+        source: crate::disk::DiskError,
+    },
+    /// Another image that this one carries.
+    #[error(
+        "{image} carries {other}, {problem}; build that one into the same folder first, or `all`"
+    )]
+    Carried {
+        /// Which image.
+        image: String,
+        /// The other.
+        other: String,
+        /// What is wrong with it.
         problem: String,
     },
     /// The payload.
@@ -162,7 +206,8 @@ pub enum Progress {
 }
 
 /// A file of the result.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Artifact {
     /// Its name in the folder of the result.
     pub name: String,
@@ -173,7 +218,8 @@ pub struct Artifact {
 }
 
 /// A finished build.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Built {
     /// Name of the image or of its variant.
     pub image: String,
@@ -217,19 +263,29 @@ pub fn crates_path(clone: &Path) -> PathBuf {
     clone.join("image-build/crates.lock")
 }
 
-/// Builds one image.
+/// Builds one image, or finds that it is there already.
 pub fn build(options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Built, BuildError> {
     let described = manifest(&options.clone, &options.image)?;
     let lock = Lock::read(&lock_path(&options.clone))?;
     let locked = lock.image(&described, options.variant)?;
     let image = described.name(options.variant);
     let failed = |source| BuildError::Rootfs { image: image.clone(), source: Box::new(source) };
+    fs::create_dir_all(&options.out).map_err(OutputError::at("create", &options.out))?;
+    let carried = carried::Carried::of(options, &image, &described)?;
+    let key = resume::key(options, &described, &lock, &carried)?;
+    if let Some(built) = resume::finished(&options.out, &image, &key)? {
+        progress(Progress::Step(format!("{image} is there, made of the same inputs")));
+        return Ok(built);
+    }
+    resume::begin(&options.out, &image)?;
     let scripts =
         Scripts::read(&options.clone.join(IMAGES).join("scripts.yaml")).map_err(failed)?;
+    let (install, inputs) = (&locked.install, &locked.inputs);
     let names: Vec<&str> =
-        locked.install.iter().chain([&locked.kernel]).map(String::as_str).collect();
+        install.iter().chain([&locked.kernel]).chain(inputs).map(String::as_str).collect();
     let mut files = fetch(options, &lock, &names, progress)?;
-    let kernel = files.pop().expect("the kernel was asked for last");
+    let inputs = files.split_off(install.len() + 1);
+    let kernel = files.pop().expect("the kernel was asked for after what is installed");
     let scratch = tempfile::Builder::new()
         .prefix("plinth-image-")
         .tempdir_in(&options.scratch)
@@ -245,6 +301,7 @@ pub fn build(options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Bu
         lock: &lock,
         packages: files,
         kernel,
+        inputs,
         scripts: &scripts,
         clone: &options.clone,
         binaries: &options.binaries,
@@ -253,7 +310,9 @@ pub fn build(options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Bu
     let rootfs = rootfs::assemble(&parts, &mut |text| progress(Progress::Step(text.to_owned())))
         .map_err(failed)?;
     progress(Progress::Step(format!("{} files assembled", rootfs.tree.name_count())));
-    write(options, &image, &parts, &rootfs, progress)
+    let built = write(options, &image, &parts, &rootfs, &carried, progress)?;
+    resume::finish(&options.out, &image, &key, &built)?;
+    Ok(built)
 }
 
 fn fetch<'a>(
@@ -279,45 +338,57 @@ fn write(
     image: &str,
     parts: &Parts,
     rootfs: &Rootfs,
+    carried: &carried::Carried,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Built, BuildError> {
-    fs::create_dir_all(&options.out).map_err(OutputError::at("create", &options.out))?;
-    let mut artifacts = Vec::new();
-    let mut add = |name: &str| -> Result<PathBuf, BuildError> {
-        let path = options.out.join(name);
-        artifacts.push(artifact(name, &path)?);
-        Ok(path)
-    };
+    let mut files = Files { folder: &options.out, image, artifacts: Vec::new() };
     write_root(options, image, parts, &rootfs.tree)?;
-    let root = add(&format!("{image}.root.erofs"))?;
+    let root = files.add("root.erofs")?;
     progress(Progress::Step("root written".into()));
     let hash_tree = write_hash_tree(options, image, &root)?;
-    let hashes = add(&format!("{image}.root.verity"))?;
+    let hashes = files.add("root.verity")?;
     let root_hash = hex::encode(hash_tree.root_hash);
     progress(Progress::Step(format!("root hash {root_hash}")));
-    let mut sources = vec![
-        payload::Source { name: "root".into(), path: root },
-        payload::Source { name: "verity".into(), path: hashes },
-    ];
+    let mut contents = disk::Contents::of(parts.manifest, root, hashes)?;
+    let carried_sha256 = match carried.write(options, image, parts.lock.time_s)? {
+        false => None,
+        true => {
+            contents.carried = Some(files.add("carried.erofs")?);
+            files.artifacts.last().map(|artifact| artifact.sha256.clone())
+        }
+    };
     let mut command_line = None;
     if let Some(init) = &parts.manifest.kernel.init {
-        let text = boot::command_line(parts.manifest, &root_hash);
-        boot::write(options, image, &options.binaries.join(init), &rootfs.kernel, &text)?;
-        let path = add(&format!("{image}.boot.cpio"))?;
-        sources.insert(0, payload::Source { name: "boot".into(), path });
+        let text = boot::command_line(parts.manifest, &root_hash, carried_sha256.as_deref());
+        let initrd = boot::initrd(&options.binaries.join(init), rootfs)
+            .map_err(|problem| BuildError::Boot { image: image.to_owned(), problem })?;
+        if let Some(firmware) = &parts.manifest.kernel.firmware {
+            boot::write_archive(options, image, initrd, &rootfs.kernel, &text)?;
+            contents.boot = Some(files.add("boot.cpio")?);
+            boot::write_firmware(options, image, &rootfs.input_files[firmware])?;
+            files.add("firmware.fd")?;
+        } else if let Some(stub) = &parts.manifest.kernel.stub {
+            uki::write(options, image, (&rootfs.input_files[stub], &initrd, &text), rootfs)?;
+            let unified = files.add("efi")?;
+            uki::write_esp(options, image, &contents, &unified, parts.lock.time_s)?;
+            contents.unified = Some((unified, files.add("esp")?));
+        }
         command_line = Some(text);
         progress(Progress::Step("boot files written".into()));
+        disk::write(options, image, &contents)?;
+        files.add("disk.zst")?;
+        progress(Progress::Step("disk written".into()));
     }
-    write_payload(options, image, parts, &sources)?;
-    add(&format!("{image}.payload"))?;
+    write_payload(options, image, parts, &contents.payload())?;
+    files.add("payload")?;
     progress(Progress::Step("payload written".into()));
     let bill = sbom::Bill::new(image, parts, rootfs, &crates_path(&options.clone))
         .map_err(|source| BuildError::Sbom { image: image.to_owned(), source })?;
     for (ending, text) in [("spdx.json", bill.spdx()), ("cdx.json", bill.cyclonedx())] {
-        let name = format!("{image}.{ending}");
-        write_bytes(&options.out.join(&name), text.as_bytes())?;
-        add(&name)?;
+        write_bytes(&files.path(ending), text.as_bytes())?;
+        files.add(ending)?;
     }
+    let mut artifacts = files.artifacts;
     artifacts.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(Built {
         image: image.to_owned(),
@@ -331,6 +402,26 @@ fn write(
         module_count: rootfs.kernel.module_count,
         artifacts,
     })
+}
+
+/// The files of a result, noted as they are written.
+struct Files<'a> {
+    folder: &'a Path,
+    image: &'a str,
+    artifacts: Vec<Artifact>,
+}
+
+impl Files<'_> {
+    fn path(&self, ending: &str) -> PathBuf {
+        self.folder.join(format!("{}.{ending}", self.image))
+    }
+
+    /// Notes a file that was written, and gives its path.
+    fn add(&mut self, ending: &str) -> Result<PathBuf, OutputError> {
+        let path = self.path(ending);
+        self.artifacts.push(artifact(&format!("{}.{ending}", self.image), &path)?);
+        Ok(path)
+    }
 }
 
 fn write_root(

@@ -1,7 +1,10 @@
 //! Whole disk images: the partition table, and the contents at their places; all else is holes.
 
+mod compressed;
 #[cfg(test)]
 mod tests;
+
+pub use compressed::{UnpackError, unpack, write_compressed};
 
 use crate::gpt::Table;
 use crate::output::copy_sparse;
@@ -40,10 +43,7 @@ pub fn write(
     disk_bytes: Option<u64>,
     to: &mut File,
 ) -> Result<Placement, DiskError> {
-    let mut lengths = BTreeMap::new();
-    for (label, path) in contents {
-        lengths.insert(*label, path.metadata().map_err(failed(label))?.len());
-    }
+    let lengths = lengths(contents)?;
     let placement = disk.place(&lengths, disk_bytes)?;
     to.set_len(placement.disk_bytes)?;
     Table::of(&placement).write(to)?;
@@ -58,6 +58,13 @@ pub fn write(
         }
     }
     Ok(placement)
+}
+
+fn lengths<'a>(contents: &BTreeMap<&'a str, &Path>) -> Result<BTreeMap<&'a str, u64>, DiskError> {
+    let length = |(label, path): (&&'a str, &&Path)| {
+        Ok((*label, path.metadata().map_err(failed(label))?.len()))
+    };
+    contents.iter().map(length).collect()
 }
 
 fn failed(label: &str) -> impl FnOnce(io::Error) -> DiskError {

@@ -36,6 +36,12 @@ pub struct Manifest {
     /// Packages whose files the builder uses, and that are not installed.
     #[serde(default)]
     pub inputs: BTreeMap<String, Input>,
+    /// Files of those packages that are in the image all the same: path in the image, file.
+    #[serde(default)]
+    pub package_files: BTreeMap<String, PackageFile>,
+    /// Images of the same variant whose payloads are in this one's `payload` partition.
+    #[serde(default)]
+    pub carries: BTreeSet<String>,
     /// Paths of packages that are left out, each with all below it; `*` stands for one name.
     #[serde(default)]
     pub exclude: Vec<String>,
@@ -83,6 +89,12 @@ pub struct Kernel {
     /// has no boot files.
     #[serde(default)]
     pub init: Option<String>,
+    /// The stub of a unified kernel image, for a machine whose firmware starts it.
+    #[serde(default)]
+    pub stub: Option<PackageFile>,
+    /// The firmware of a virtual machine, whose host starts it with kernel, initrd and command line.
+    #[serde(default)]
+    pub firmware: Option<PackageFile>,
     /// Words of the command line; the builder adds those that name the root.
     pub command_line: Vec<String>,
 }
@@ -96,6 +108,16 @@ pub struct Input {
     pub suite: Option<String>,
     /// Why it is needed.
     pub reason: String,
+}
+
+/// A file of one of the [`Manifest::inputs`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PackageFile {
+    /// The package.
+    pub package: String,
+    /// The path in it, such as `/usr/share/x`.
+    pub path: String,
 }
 
 /// Units of systemd.
@@ -228,6 +250,17 @@ impl Manifest {
         all.allow.interpreters.extend(dev.allow.interpreters.clone());
         all.allow.unresolved.extend(dev.allow.unresolved.clone());
         all
+    }
+
+    /// The executables of this workspace that it is made of, those of the root and the initrd's.
+    pub fn programs(&self) -> BTreeSet<String> {
+        self.binaries.keys().chain(&self.kernel.init).cloned().collect()
+    }
+
+    /// The files that it takes out of its inputs.
+    pub fn input_files(&self) -> BTreeSet<&PackageFile> {
+        let Kernel { stub, firmware, .. } = &self.kernel;
+        self.package_files.values().chain(stub).chain(firmware).collect()
     }
 
     /// What the resolver is asked for.

@@ -12,6 +12,7 @@ mod audit;
 mod certificates;
 mod depmod;
 mod error;
+mod inputs;
 mod kernel;
 mod overlay;
 mod scripts;
@@ -21,15 +22,16 @@ mod units;
 mod unpack;
 mod users;
 
-pub use audit::{Audit, audit};
+pub use audit::{Audit, audit, libraries_of};
 pub use error::RootfsError;
 pub use kernel::{Kernel, Module};
 pub use scripts::{Effect, Scripts};
 pub use unpack::Unpacked;
 
 use crate::lock::{Lock, LockedPackage, time_text};
-use crate::manifest::{Additions, Manifest, tree_path};
+use crate::manifest::{Additions, Manifest, PackageFile, tree_path};
 use crate::tree::{Content, Meta, Tree, TreePath};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What an image is assembled from.
@@ -47,6 +49,8 @@ pub struct Parts<'a> {
     pub packages: Vec<(&'a LockedPackage, PathBuf)>,
     /// The package of the kernel.
     pub kernel: (&'a LockedPackage, PathBuf),
+    /// Packages that are not installed and whose files are used.
+    pub inputs: Vec<(&'a LockedPackage, PathBuf)>,
     /// What maintainer scripts do.
     pub scripts: &'a Scripts,
     /// Root of the clone.
@@ -64,7 +68,9 @@ pub struct Rootfs {
     pub tree: Tree,
     /// Kernel and modules for the initrd.
     pub kernel: Kernel,
-    /// What each package brought, in the order of their names; the kernel's is the last.
+    /// The files of its inputs that the manifest names.
+    pub input_files: BTreeMap<PackageFile, Content>,
+    /// What each package brought, in the order of their names; then the kernel's, then those of inputs.
     pub unpacked: Vec<Unpacked>,
     /// What is executable, and what was taken away.
     pub audit: Audit,
@@ -87,6 +93,7 @@ pub fn assemble(parts: &Parts, progress: &mut dyn FnMut(&str)) -> Result<Rootfs,
     let (kernel, found) = kernel::install(&mut tree, parts, &mut unpacker)?;
     unpacked.push(found);
     progress(&format!("kernel {}: {} modules", kernel.version, kernel.module_count));
+    let input_files = inputs::read(parts, &mut unpacked)?;
     let mut users = users::Users::default();
     for (package, effect) in &effects {
         scripts::apply(&mut tree, &mut users, package, effect)?;
@@ -98,6 +105,9 @@ pub fn assemble(parts: &Parts, progress: &mut dyn FnMut(&str)) -> Result<Rootfs,
     for (name, path) in &manifest.binaries {
         overlay::binary(&mut tree, &parts.binaries.join(name), path)?;
     }
+    for (path, file) in &manifest.package_files {
+        put(&mut tree, path, input_files[file].clone())?;
+    }
     users.read_sysusers(&tree)?;
     let root_login = parts.additions.is_some_and(|additions| additions.root_login);
     users.write(&mut tree, manifest, root_login)?;
@@ -108,7 +118,7 @@ pub fn assemble(parts: &Parts, progress: &mut dyn FnMut(&str)) -> Result<Rootfs,
     if bytes > manifest.budget.root_bytes_max {
         return Err(RootfsError::Budget { bytes, budget: manifest.budget.root_bytes_max });
     }
-    Ok(Rootfs { tree, kernel, unpacked, audit })
+    Ok(Rootfs { tree, kernel, input_files, unpacked, audit })
 }
 
 /// What every system has, before any package: the merged /usr and the places of mounts.
@@ -156,7 +166,10 @@ fn identity(tree: &mut Tree, parts: &Parts) -> Result<(), RootfsError> {
     let mounts: String = manifest
         .writable
         .iter()
-        .map(|(path, mib)| format!("tmpfs {path} tmpfs nosuid,nodev,mode=0755,size={mib}m 0 0\n"))
+        .map(|(path, mib)| {
+            let mode = if path == "/tmp" { "1777" } else { "0755" };
+            format!("tmpfs {path} tmpfs nosuid,nodev,mode={mode},size={mib}m 0 0\n")
+        })
         .collect();
     replace_file(tree, "/etc/fstab", 0o644, mounts.into_bytes())
 }
@@ -188,6 +201,13 @@ fn set_mode(tree: &mut Tree, path: &TreePath, mode: u16) -> Result<(), RootfsErr
     let Some(inode) = tree.get(path) else { return Ok(()) };
     let meta = Meta { mode, ..inode.meta.clone() };
     Ok(tree.set_meta(path, meta)?)
+}
+
+/// A file of an input, where nothing is yet.
+fn put(tree: &mut Tree, path: &str, content: Content) -> Result<(), RootfsError> {
+    let path = tree.resolve(&tree_path(path).map_err(RootfsError::Manifest)?)?;
+    ensure_parent(tree, &path)?;
+    Ok(tree.add_file(path, Meta::root(0o644), content)?)
 }
 
 /// A file of ours, in the place of whatever is there.

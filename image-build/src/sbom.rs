@@ -72,9 +72,10 @@ impl Bill {
         rootfs: &Rootfs,
         crates_lock: &Path,
     ) -> Result<Self, SbomError> {
-        let packages: Vec<&LockedPackage> =
-            parts.packages.iter().chain([&parts.kernel]).map(|(package, _)| *package).collect();
-        let binaries = parts.manifest.binaries.keys().map(String::as_str).collect::<Vec<_>>();
+        let all = parts.packages.iter().chain([&parts.kernel]).chain(&parts.inputs);
+        let packages: Vec<&LockedPackage> = all.map(|(package, _)| *package).collect();
+        let programs = parts.manifest.programs();
+        let binaries = programs.iter().map(String::as_str).collect::<Vec<_>>();
         let crates = match binaries.is_empty() {
             true => Vec::new(),
             false => crates::read(crates_lock, &parts.clone.join("Cargo.lock"), &binaries)?,

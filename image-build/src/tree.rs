@@ -232,7 +232,12 @@ impl Tree {
     /// Where a path of a package lies when the directory links on its way are followed, as the
     /// kernel would with the image as root. The last name is not followed.
     pub fn resolve(&self, path: &TreePath) -> Result<TreePath, TreeError> {
-        resolve::resolve(self, path)
+        resolve::resolve(self, path, resolve::Last::Kept)
+    }
+
+    /// The file behind a path: as [`Tree::resolve`], and links at its end are followed too.
+    pub fn follow(&self, path: &TreePath) -> Result<TreePath, TreeError> {
+        resolve::resolve(self, path, resolve::Last::Followed)
     }
 
     fn add(&mut self, path: TreePath, meta: Meta, node: Node) -> Result<(), TreeError> {

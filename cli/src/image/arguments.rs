@@ -10,6 +10,8 @@ pub enum ImageCommand {
     Lock(LockArguments),
     /// Build an image out of what image.lock names, without root and without running a package's code.
     Build(BuildArguments),
+    /// Unpack a disk image, IMAGE.disk.zst, into a file whose empty parts take no room.
+    Disk(DiskArguments),
 }
 
 /// Where packages come from.
@@ -41,7 +43,8 @@ pub struct LockArguments {
 /// `plinth image build`.
 #[derive(Clone, Debug, Args)]
 pub struct BuildArguments {
-    /// Which image: guestos, hostos or setupos.
+    /// Which image: guestos, hostos or setupos; or all, one after the other. SetupOS carries the
+    /// other two, which must be in the folder of the result.
     pub image: String,
     /// The folder of the result.
     #[arg(long)]
@@ -66,6 +69,19 @@ pub struct BuildArguments {
     /// Threads [default: one for each processor].
     #[arg(long)]
     pub jobs: Option<usize>,
+    /// Print the result as JSON on standard output.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `plinth image disk`.
+#[derive(Clone, Debug, Args)]
+pub struct DiskArguments {
+    /// The compressed disk, such as DIR/hostos.disk.zst.
+    pub disk: PathBuf,
+    /// The file to make.
+    #[arg(long)]
+    pub out: PathBuf,
     /// Print the result as JSON on standard output.
     #[arg(long)]
     pub json: bool,

@@ -1,7 +1,7 @@
 //! `plinth image build`.
 
 use super::arguments::BuildArguments;
-use super::{ImageError, json, places};
+use super::{IMAGES, ImageError, json, places};
 use crate::up::progress;
 use image_build::build::{self, Built, Options, Progress};
 use image_build::manifest::Variant;
@@ -12,7 +12,10 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Instant;
 
-/// Builds the image. Gives what to print.
+/// What builds all images.
+const ALL: &str = "all";
+
+/// Builds the image, or all of them. Gives what to print.
 pub fn run(arguments: &BuildArguments) -> Result<String, ImageError> {
     let clone = places::clone_folder(&arguments.places)?;
     let mirrors = places::mirrors(&arguments.places, arguments.snapshot.as_deref())?;
@@ -32,8 +35,21 @@ pub fn run(arguments: &BuildArguments) -> Result<String, ImageError> {
             .unwrap_or(1),
     };
     let start = Instant::now();
+    if arguments.image != ALL {
+        let built = build_one(&options, start)?;
+        return Ok(if arguments.json { json(&built) } else { table(&built) });
+    }
+    let mut all = Vec::new();
+    for image in IMAGES {
+        progress(&format!("{:6.1} s  {image}", start.elapsed().as_secs_f32()));
+        all.push(build_one(&Options { image: image.into(), ..options.clone() }, start)?);
+    }
+    Ok(if arguments.json { json(&all) } else { all.iter().map(table).collect() })
+}
+
+fn build_one(options: &Options, start: Instant) -> Result<Built, ImageError> {
     let mut fetched = 0;
-    let built = build::build(&options, &mut |event| {
+    let built = build::build(options, &mut |event| {
         let seconds = start.elapsed().as_secs_f32();
         match event {
             Progress::Package { name, found: Found::Fetched, done, count } => {
@@ -49,7 +65,7 @@ pub fn run(arguments: &BuildArguments) -> Result<String, ImageError> {
             Progress::Step(text) => progress(&format!("{seconds:6.1} s  {text}")),
         }
     })?;
-    Ok(if arguments.json { json(&built) } else { table(&built) })
+    Ok(built)
 }
 
 fn store_folder(arguments: &BuildArguments) -> Result<PathBuf, ImageError> {

@@ -1,7 +1,7 @@
 //! `plinth image lock`.
 
 use super::arguments::LockArguments;
-use super::{ImageError, json, places};
+use super::{IMAGES, ImageError, json, places};
 use crate::up::progress;
 use image_build::build;
 use image_build::lock::{Archive, Lock, make};
@@ -14,8 +14,6 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The images of a release.
-const IMAGES: [&str; 3] = ["guestos", "hostos", "setupos"];
 /// What images run on.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
@@ -40,8 +38,7 @@ pub fn run(arguments: &LockArguments) -> Result<String, ImageError> {
 
 /// The crates of all executables that are in an image.
 fn list_crates(clone: &Path, manifests: &[Manifest]) -> Result<Vec<crates::Crate>, ImageError> {
-    let binaries: BTreeSet<String> =
-        manifests.iter().flat_map(|manifest| manifest.binaries.keys().cloned()).collect();
+    let binaries: BTreeSet<String> = manifests.iter().flat_map(Manifest::programs).collect();
     let output = Command::new("cargo")
         .args(["metadata", "--locked", "--format-version", "1", "--filter-platform", TARGET])
         .current_dir(clone)

@@ -38,7 +38,8 @@ pub enum ManifestError {
 }
 
 /// Words that the builder itself puts on the command line.
-const WORDS_OF_THE_BUILDER: [&str; 3] = ["root=", "systemd.verity", "plinth.roothash="];
+const WORDS_OF_THE_BUILDER: [&str; 4] =
+    ["root=", "systemd.verity", "plinth.roothash=", "plinth.payload="];
 
 pub fn check(manifest: &Manifest) -> Result<(), String> {
     let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
@@ -51,6 +52,7 @@ pub fn check(manifest: &Manifest) -> Result<(), String> {
     if let Some((name, _)) = without_reason {
         return Err(format!("inputs: say for which reason {name} is needed"));
     }
+    input_files(manifest)?;
     if let Some(name) = manifest.packages.iter().find(|name| manifest.omit.contains_key(*name)) {
         return Err(format!("{name} is both installed and omitted; drop one of the two"));
     }
@@ -74,6 +76,27 @@ pub fn check(manifest: &Manifest) -> Result<(), String> {
     command_line(&manifest.kernel.command_line)?;
     units(&manifest.units.enable, &manifest.units.mask)?;
     additions(&manifest.dev)
+}
+
+fn input_files(manifest: &Manifest) -> Result<(), String> {
+    for file in manifest.input_files() {
+        tree_path(&file.path).map_err(|problem| format!("{}: {problem}", file.package))?;
+        if !manifest.inputs.contains_key(&file.package) {
+            return Err(format!("{} of {} is used: name it in inputs", file.path, file.package));
+        }
+    }
+    for path in manifest.package_files.keys() {
+        tree_path(path).map_err(|problem| format!("package_files: {problem}"))?;
+    }
+    let kernel = &manifest.kernel;
+    let starters = [&kernel.stub, &kernel.firmware].into_iter().flatten().count();
+    match (&kernel.init, starters) {
+        (None, 0) | (Some(_), 1) => Ok(()),
+        (None, _) => Err("kernel: a stub or firmware starts an init; name it".into()),
+        (Some(_), _) => {
+            Err("kernel: an init is started by a stub or by firmware; name one of the two".into())
+        }
+    }
 }
 
 fn additions(dev: &Additions) -> Result<(), String> {

@@ -6,7 +6,7 @@ use crate::manifest::Allow;
 use crate::tree::{Content, Inode, Node, Tree, TreePath};
 use object::Endianness;
 use object::elf;
-use object::read::elf::{Dyn as _, FileHeader as _};
+use object::read::elf::{Dyn as _, FileHeader as _, ProgramHeader as _};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 
@@ -121,6 +121,48 @@ fn libraries(tree: &Tree) -> BTreeMap<Vec<u8>, TreePath> {
         }
     }
     found
+}
+
+/// A program's loader and shared libraries, by the paths at which it looks for them.
+pub fn libraries_of(tree: &Tree, program: &[u8]) -> Result<BTreeMap<TreePath, Content>, String> {
+    let all = libraries(tree);
+    let mut found = BTreeMap::new();
+    let mut open = needed(program);
+    if let Some(loader) = interpreter(program) {
+        let path = TreePath::from_archive(&loader).map_err(|error| error.to_string())?;
+        let content = content_at(tree, &path)?;
+        found.insert(path, content);
+    }
+    while let Some(name) = open.pop() {
+        let shown = name.escape_ascii().to_string();
+        let path =
+            all.get(&name).ok_or_else(|| format!("it needs {shown}, which nothing brings"))?;
+        if found.contains_key(path) {
+            continue;
+        }
+        let content = content_at(tree, path)?;
+        open.extend(needed(&content.read().map_err(|error| error.to_string())?));
+        found.insert(path.clone(), content);
+    }
+    Ok(found)
+}
+
+/// The file at a path, through links.
+fn content_at(tree: &Tree, path: &TreePath) -> Result<Content, String> {
+    let path = tree.follow(path).map_err(|error| error.to_string())?;
+    match tree.get(&path).map(|inode| &inode.node) {
+        Some(Node::File(content)) => Ok(content.clone()),
+        _ => Err(format!("{path} is no file")),
+    }
+}
+
+/// The loader that a program names.
+fn interpreter(bytes: &[u8]) -> Option<Vec<u8>> {
+    let header = elf::FileHeader64::<Endianness>::parse(bytes).ok()?;
+    let endian = header.endian().ok()?;
+    let segments = header.program_headers(endian, bytes).ok()?;
+    let name = segments.iter().find_map(|segment| segment.interpreter(endian, bytes).ok()?)?;
+    Some(name.to_vec())
 }
 
 /// Names of the shared libraries that a program asks for; none of what is no program for this machine.

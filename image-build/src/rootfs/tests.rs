@@ -111,6 +111,7 @@ impl Bench {
             lock: &lock,
             packages: others.iter().map(|(package, path)| (package, path.clone())).collect(),
             kernel: (&kernel.0, kernel.1),
+            inputs: Vec::new(),
             scripts: &scripts,
             clone: self.folder.path(),
             binaries: self.folder.path(),

@@ -23,8 +23,15 @@ pub fn check_target(link: &TreePath, target: &[u8]) -> Result<(), TreeError> {
     Ok(())
 }
 
-/// See [`Tree::resolve`].
-pub fn resolve(tree: &Tree, path: &TreePath) -> Result<TreePath, TreeError> {
+/// What becomes of a link at the end of a path.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Last {
+    Kept,
+    Followed,
+}
+
+/// See [`Tree::resolve`] and [`Tree::follow`].
+pub fn resolve(tree: &Tree, path: &TreePath, last: Last) -> Result<TreePath, TreeError> {
     let mut names: VecDeque<Vec<u8>> = path.names().map(<[u8]>::to_vec).collect();
     let mut here = TreePath::root();
     let mut links = 0;
@@ -39,7 +46,7 @@ pub fn resolve(tree: &Tree, path: &TreePath) -> Result<TreePath, TreeError> {
         }
         let next = here.join(&name)?;
         let target = match tree.get(&next).map(|inode| &inode.node) {
-            Some(Node::Symlink(target)) if !names.is_empty() => target,
+            Some(Node::Symlink(target)) if !names.is_empty() || last == Last::Followed => target,
             _ => {
                 here = next;
                 continue;

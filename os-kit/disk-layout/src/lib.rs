@@ -16,7 +16,7 @@ pub mod table;
 
 pub use id::Guid;
 pub use place::{LayoutError, Placed, Placement};
-pub use table::{Disk, Kind, Partition, Size};
+pub use table::{DISKS, Disk, Kind, Partition, Size};
 
 /// Bytes of a logical sector. All our disks present 512-byte sectors to the firmware.
 pub const SECTOR_BYTES: u64 = 512;

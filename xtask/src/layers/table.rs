@@ -4,7 +4,7 @@
 pub const LAYERS: &[&[&str]] = &[
     &["types", "os-kit-disk-layout"],
     &["replica-crypto", "attestation"],
-    &["replica-state", "os-kit-tpm", "attestation-simulator"],
+    &["replica-state", "os-kit-tpm", "os-kit-init", "attestation-simulator"],
     &["replica-engine", "replica-consensus", "replica-execution", "replica-ingress"],
     &["replica-messaging", "replica-http-api"],
     &["replica-node", "orchestrator", "image-build", "cli"],
