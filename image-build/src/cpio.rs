@@ -6,6 +6,7 @@
 //! carries the bytes, as the kernel and GNU cpio expect. The format has neither extended attributes
 //! nor files of 4 GiB, nor owners above 32 bits.
 
+mod place;
 mod read;
 #[cfg(test)]
 mod tests;

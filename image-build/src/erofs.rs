@@ -19,6 +19,7 @@
 
 mod directory;
 mod inode;
+mod place;
 mod plan;
 mod read;
 mod write;

@@ -13,6 +13,7 @@ mod boot;
 mod entry;
 mod geometry;
 mod name;
+mod place;
 mod read;
 #[cfg(test)]
 mod tests;

@@ -24,6 +24,7 @@
 
 pub mod archive;
 pub mod build;
+pub mod compare;
 pub mod cpio;
 pub mod debian;
 pub mod disk;
@@ -35,6 +36,7 @@ pub mod manifest;
 pub mod output;
 pub mod payload;
 pub mod pe;
+pub mod place;
 pub mod rootfs;
 pub mod sbom;
 pub mod source;

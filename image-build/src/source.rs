@@ -7,7 +7,7 @@ pub use comparing::Comparing;
 
 use crate::tree::Content;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use thiserror::Error;
 
@@ -53,6 +53,43 @@ impl Source {
     }
 }
 
+impl Source {
+    /// Reads it from the beginning, or from wherever it is sought.
+    pub fn reader(&self) -> SourceReader<'_> {
+        SourceReader { source: self, at: 0 }
+    }
+}
+
+/// A source as a stream.
+#[derive(Debug)]
+pub struct SourceReader<'a> {
+    source: &'a Source,
+    at: u64,
+}
+
+impl Read for SourceReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.source.length().saturating_sub(self.at);
+        let length = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let bytes = self.source.read(self.at, length)?.unwrap_or_default();
+        buffer[..bytes.len()].copy_from_slice(&bytes);
+        self.at += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+}
+
+impl Seek for SourceReader<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+            SeekFrom::End(by) => self.source.length().checked_add_signed(by),
+        };
+        self.at = at.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        Ok(self.at)
+    }
+}
+
 /// Bytes that no writer of ours wrote.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -87,8 +124,7 @@ pub(crate) struct Reader {
 
 impl Reader {
     pub fn open(content: &Content, format: &'static str) -> Result<Self, ReadError> {
-        let source =
-            Source::open(content).map_err(|source| ReadError::Read { format, source })?;
+        let source = Source::open(content).map_err(|source| ReadError::Read { format, source })?;
         Ok(Self { source, format })
     }
 

@@ -8,7 +8,7 @@ use crate::tree::{Inode, InodeId, Node, Tree, TreePath};
 use std::collections::BTreeMap;
 
 /// Where the superblock ends and the inodes begin.
-const INODES_START: u64 = 1024 + 128;
+pub(super) const INODES_START: u64 = 1024 + 128;
 /// The number of the root has 16 bits; it is the first, so this always holds.
 const ROOT_SLOT: u64 = INODES_START / SLOT_BYTES;
 /// A larger end of a file gets a block of its own: beside an inode it would rather waste room, since
@@ -76,11 +76,11 @@ impl File<'_> {
         self.at / SLOT_BYTES
     }
 
-    fn inode_bytes(&self) -> u64 {
+    pub fn inode_bytes(&self) -> u64 {
         if self.compact { inode::COMPACT_BYTES } else { inode::EXTENDED_BYTES }
     }
 
-    fn inline_bytes(&self) -> u64 {
+    pub fn inline_bytes(&self) -> u64 {
         self.length_bytes - self.block_bytes().min(self.length_bytes)
     }
 }

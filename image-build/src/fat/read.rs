@@ -4,7 +4,7 @@ use super::entry::{DIRECTORY, LABEL, LONG_NAME};
 use super::geometry::{Geometry, Width};
 use super::{CLUSTER_FIRST, ENTRY_BYTES, write};
 use crate::source::{ReadError, Reader, u16_at, u32_at};
-use crate::tree::{Meta, Content, Tree, TreePath};
+use crate::tree::{Content, Meta, Tree, TreePath};
 use std::collections::{BTreeMap, BTreeSet};
 
 const FORMAT: &str = "FAT volume";
@@ -42,7 +42,8 @@ pub(crate) fn read_tree(content: &Content) -> Result<Volume, ReadError> {
     };
     let label: [u8; 11] = reader.array(label_at)?;
     let label = String::from_utf8_lossy(&label).trim_end().to_owned();
-    let mut walk = Walk { reader: &reader, geometry, tree: Tree::new(TIME_S), seen: BTreeSet::new() };
+    let mut walk =
+        Walk { reader: &reader, geometry, tree: Tree::new(TIME_S), seen: BTreeSet::new() };
     walk.all()?;
     Ok(Volume { tree: walk.tree, label })
 }
@@ -75,8 +76,9 @@ impl Walk<'_> {
         while let Some((path, cluster)) = waiting.pop() {
             let (at, length) = self.directory(&path, cluster)?;
             for found in self.entries(&path, at, length)? {
-                let damaged =
-                    |error: crate::tree::TreeError| self.reader.damaged(found.at, error.to_string());
+                let damaged = |error: crate::tree::TreeError| {
+                    self.reader.damaged(found.at, error.to_string())
+                };
                 let place = path.join(found.name.as_bytes()).map_err(damaged)?;
                 let meta = Meta {
                     mode: if found.is_directory { 0o755 } else { 0o644 },
@@ -143,7 +145,8 @@ impl Walk<'_> {
         }
         let length = u64::from(found.length_bytes);
         let fits = self.is_cluster(found.first_cluster)
-            && self.geometry.cluster_at(found.first_cluster) + length <= self.reader.source.length();
+            && self.geometry.cluster_at(found.first_cluster) + length
+                <= self.reader.source.length();
         if !fits {
             let problem = format!("the file {} reaches out of the volume", found.name);
             return Err(self.reader.damaged(found.at, problem));
@@ -151,12 +154,7 @@ impl Walk<'_> {
         Ok(self.reader.source.part(self.geometry.cluster_at(found.first_cluster), length))
     }
 
-    fn entries(
-        &mut self,
-        path: &TreePath,
-        at: u64,
-        length: u64,
-    ) -> Result<Vec<Found>, ReadError> {
+    fn entries(&mut self, path: &TreePath, at: u64, length: u64) -> Result<Vec<Found>, ReadError> {
         let bytes = self.reader.bytes(at, length as usize)?;
         let mut all = Vec::new();
         let mut long_name: BTreeMap<u8, Vec<u16>> = BTreeMap::new();
@@ -199,7 +197,9 @@ impl Walk<'_> {
     fn set_root_time(&mut self, path: &TreePath, mtime_s: u64) {
         if path.is_root() {
             let meta = Meta { mtime_s, ..Meta::root(0o755) };
-            self.tree.set_meta(path, meta).expect("every tree has a root, and this is no attribute");
+            self.tree
+                .set_meta(path, meta)
+                .expect("every tree has a root, and this is no attribute");
         }
     }
 }
@@ -212,7 +212,8 @@ fn units(entry: &[u8]) -> Vec<u16> {
 }
 
 fn short_name(entry: &[u8]) -> Option<String> {
-    let part = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(|text| text.trim_end().to_owned());
+    let part =
+        |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(|text| text.trim_end().to_owned());
     let (base, extension) = (part(&entry[..8])?, part(&entry[8..11])?);
     Some(if extension.is_empty() { base } else { format!("{base}.{extension}") })
 }

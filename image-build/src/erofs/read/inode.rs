@@ -1,7 +1,7 @@
 //! One inode with its attributes.
 
 use crate::erofs::inode::{
-    COMPACT_BYTES, EXTENDED_BYTES, S_IFDIR, S_IFLNK, S_IFREG, SLOT_BYTES, DataLayout,
+    COMPACT_BYTES, DataLayout, EXTENDED_BYTES, S_IFDIR, S_IFLNK, S_IFREG, SLOT_BYTES,
 };
 use crate::erofs::xattr::{CLASSES, HEADER_BYTES};
 use crate::source::{ReadError, Reader, u16_at, u32_at, u64_at};
@@ -36,17 +36,10 @@ impl Found {
 }
 
 /// Reads the inode of a number; `time_s` is the time of those that have none.
-pub fn read(
-    reader: &Reader,
-    number: u64,
-    time_s: u64,
-    shared_at: u64,
-) -> Result<Found, ReadError> {
+pub fn read(reader: &Reader, number: u64, time_s: u64, shared_at: u64) -> Result<Found, ReadError> {
     let out = || reader.damaged(0, format!("inode {number} lies out of the image"));
-    let at = number
-        .checked_mul(SLOT_BYTES)
-        .filter(|at| *at < reader.source.length())
-        .ok_or_else(out)?;
+    let at =
+        number.checked_mul(SLOT_BYTES).filter(|at| *at < reader.source.length()).ok_or_else(out)?;
     let first: [u8; COMPACT_BYTES as usize] = reader.array(at)?;
     let (format, icount, mode) = (u16_at(&first, 0), u16_at(&first, 2), u16_at(&first, 4));
     let is_compact = format & 1 == 0;
@@ -59,7 +52,8 @@ pub fn read(
     if ![S_IFDIR, S_IFREG, S_IFLNK].contains(&kind) {
         return Err(reader.damaged(at, "an inode is neither file, directory nor link"));
     }
-    let mut meta = Meta { mode: mode & !S_IFMT, uid: 0, gid: 0, mtime_s: time_s, xattrs: BTreeMap::new() };
+    let mut meta =
+        Meta { mode: mode & !S_IFMT, uid: 0, gid: 0, mtime_s: time_s, xattrs: BTreeMap::new() };
     let (length_bytes, inode_bytes);
     if is_compact {
         length_bytes = u64::from(u32_at(&first, 8));
