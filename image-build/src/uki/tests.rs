@@ -16,6 +16,11 @@ fn kernel() -> Vec<u8> {
     kernel
 }
 
+/// A whole image.
+pub(crate) fn image() -> Vec<u8> {
+    assemble(&stub(), &Parts { linux: &kernel(), ..PARTS }).unwrap()
+}
+
 const PARTS: Parts = Parts {
     os_release: "ID=plinth\n",
     command_line: "console=ttyS0 quiet",
