@@ -24,6 +24,7 @@
 //! - [`tree`]: the files of an image, in one order, under rules that every writer may rely on.
 
 pub mod archive;
+pub mod audit;
 pub mod build;
 pub mod compare;
 pub mod cpio;
@@ -39,6 +40,7 @@ pub mod output;
 pub mod payload;
 pub mod pe;
 pub mod place;
+pub mod release;
 pub mod rootfs;
 pub mod sbom;
 pub mod source;
