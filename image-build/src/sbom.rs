@@ -84,7 +84,7 @@ impl Bill {
         Ok(Self::of(image, (version, time_s), &packages, &rootfs.unpacked, &crates))
     }
 
-    fn of(
+    pub(crate) fn of(
         image: &str,
         (version, time_s): (String, u64),
         packages: &[&LockedPackage],
