@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::attest::AttestCommand;
+use crate::audit::Audit;
 use crate::drill::Kind;
 use crate::image::ImageCommand;
+use crate::release::ReleaseCommand;
 
 /// Run and watch a Plinth network on this machine.
 #[derive(Debug, Parser)]
@@ -48,6 +50,14 @@ pub enum Command {
         #[command(subcommand)]
         command: ImageCommand,
     },
+    /// The manifest of a release: one file that names every image, and what machines will measure.
+    Release {
+        /// What to do.
+        #[command(subcommand)]
+        command: ReleaseCommand,
+    },
+    /// Check that a release is what it says, and say where it is not.
+    Audit(Box<Audit>),
     /// Break a network of its own on purpose and check that nothing is lost.
     Drill(Drill),
 }

@@ -12,6 +12,7 @@
 
 mod arguments;
 mod attest;
+mod audit;
 mod create;
 pub mod drill;
 mod error;
@@ -23,6 +24,7 @@ mod machine;
 mod nodes;
 mod output;
 mod ports;
+mod release;
 mod run;
 mod status;
 mod system_canisters;

@@ -25,7 +25,9 @@
 //! - [`tree`]: the files of an image, in one order, under rules that every writer may rely on.
 
 pub mod archive;
+pub mod audit;
 pub mod build;
+pub mod compare;
 pub mod cpio;
 pub mod debian;
 pub mod disk;
@@ -38,9 +40,12 @@ pub mod measure;
 pub mod output;
 pub mod payload;
 pub mod pe;
+pub mod place;
 pub mod programs;
+pub mod release;
 pub mod rootfs;
 pub mod sbom;
+pub mod source;
 pub mod store;
 pub mod toolchain;
 pub mod tree;
