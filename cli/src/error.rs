@@ -215,6 +215,9 @@ pub enum Error {
     /// Something did not hold in a drill.
     #[error("not everything held; the report says what")]
     DrillFailed,
+    /// Something of a release, or of a second build, is not as it must be.
+    #[error("not everything matched; the report says what and where")]
+    NotMatched,
     /// An image.
     #[error(transparent)]
     Image(Box<crate::image::ImageError>),
@@ -272,8 +275,8 @@ impl Error {
     }
 }
 
-/// Any error with all its causes, on one line.
-pub fn chain_of(error: &dyn std::error::Error) -> String {
+/// An error with all its causes, on one line.
+pub(crate) fn chain_of(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -12,6 +12,7 @@
 
 mod arguments;
 mod attest;
+mod audit;
 mod create;
 pub mod drill;
 mod error;
@@ -24,6 +25,7 @@ mod measure;
 mod nodes;
 mod output;
 mod ports;
+mod release;
 mod run;
 mod spec;
 mod status;

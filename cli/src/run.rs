@@ -16,7 +16,7 @@ use crate::layout::Layout;
 use crate::nodes::{self, Lifetime};
 use crate::status::{self, NetworkStatus};
 use crate::up::{self, Wanted, progress};
-use crate::{image, launcher, measure, output, ports, spec};
+use crate::{audit, image, launcher, measure, output, ports, release, spec};
 
 /// Parses a command line; for tests and documentation.
 pub fn parse(arguments: &[OsString]) -> Result<Arguments, clap::Error> {
@@ -25,6 +25,8 @@ pub fn parse(arguments: &[OsString]) -> Result<Arguments, clap::Error> {
 
 /// Runs the command of `arguments` and returns the exit code of the process.
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
+    // Does not return where this executable stands for a tool of a toolchain.
+    image_build::toolchain::launch::launch(&arguments);
     let result = if launcher::is_asked(&arguments) {
         launcher::run(&arguments)
     } else {
@@ -52,6 +54,8 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Image { command } => image::run(&command),
         Command::Measure { command } => measure::run(&command),
         Command::Spec { command } => spec::run(&command),
+        Command::Release { command } => release::run(&command),
+        Command::Audit(arguments) => audit::run(&arguments),
         Command::Node { command } => match command {
             NodeCommand::Start(one) => start_node(&one),
             NodeCommand::Stop(one) => stop_node(&one),

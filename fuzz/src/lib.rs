@@ -1,6 +1,7 @@
 //! One function for each decoder of foreign bytes: it must not panic, and what it accepts must
 //! satisfy what is asserted here. `targets/` hands them to libFuzzer; see README.md.
 
+mod attestation_evidence;
 mod attestation_snp;
 mod attestation_tpm;
 mod chain_key;
@@ -13,6 +14,7 @@ mod management;
 mod measure;
 mod packages;
 
+pub use attestation_evidence::{evidence, evidence_rules};
 pub use attestation_snp::{snp_report, x509};
 pub use attestation_tpm::{event_log, tpm_public, tpm_quote, uki};
 pub use chain_key::{shares, transcript};

@@ -4,9 +4,15 @@
 pub const LAYERS: &[&[&str]] = &[
     &["types", "os-kit-disk-layout", "hardware-specs"],
     &["replica-crypto", "attestation"],
-    &["replica-state", "os-kit-tpm", "os-kit-init", "attestation-simulator"],
-    &["replica-engine", "replica-consensus", "replica-execution", "replica-ingress"],
-    &["replica-messaging", "replica-http-api"],
+    &["replica-state", "os-kit-tpm", "os-kit-init", "os-kit-snp"],
+    &[
+        "replica-engine",
+        "replica-consensus",
+        "replica-execution",
+        "replica-ingress",
+        "attestation-simulator",
+    ],
+    &["replica-messaging", "replica-http-api", "os-kit-evidence"],
     &["replica-node", "orchestrator", "image-build", "cli"],
     &["replica-simulation", "system-tests", "xtask"],
 ];
@@ -106,6 +112,7 @@ pub const MUST_NOT_KNOW: &[(&str, &[&str], &str)] = &[
         &["nix", "tss-esapi", "ureq", "tokio"],
         "it reads what the kernel shows, and is asked about machines that are somewhere else",
     ),
+    ("os-kit-evidence", &[SIMULATOR], SIMULATOR_WHY),
     ("orchestrator", &["replica-node"], "the orchestrator treats the replica as a process"),
 ];
 

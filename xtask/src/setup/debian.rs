@@ -33,9 +33,8 @@ pub const NEEDS: &[Need] = &[
     need(
         "librocksdb-dev",
         Purpose::Up,
-        "RocksDB 7.8; compiling the bundled one takes a quarter of an hour",
+        "RocksDB, which replica-state is linked to; compiling it takes a quarter of an hour",
     ),
-    need("libclang-dev", Purpose::Up, "reads RocksDB's C header when its Rust binding is built"),
     need(
         "rustc-web",
         Purpose::Up,
