@@ -25,7 +25,7 @@ pub use early_boot::early_boot;
 pub use images::{gpt, pe, update_payload};
 pub use management::management_call;
 pub use measure::{boot_archive, measurements, smbios, snp_firmware};
-pub use packages::{ar, compressed, deb, deb822, tar};
+pub use packages::{ar, compressed, crate_archive, deb, deb822, tar};
 
 use bytes::Bytes;
 use replica_crypto::Domain;
