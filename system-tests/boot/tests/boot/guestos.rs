@@ -1,8 +1,8 @@
 //! GuestOS: started by its host from kernel, initrd and command line as they are in its boot archive.
 
-use crate::images::{self, Images};
-use crate::machine::{Machine, STARTED, Starter, assert_up};
 use attestation::snp::launch::{BaseDigest, Firmware, KernelHashes, Processor};
+use boot_tests::images::{self, Images};
+use boot_tests::machine::{Machine, STARTED, Starter, assert_up};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

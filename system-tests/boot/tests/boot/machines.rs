@@ -1,13 +1,13 @@
 //! HostOS and SetupOS: firmware, TPM, unified kernel image, verity root, systemd; and every PCR as predicted.
 
-use crate::images::{self, Images};
-use crate::machine::{Machine, STARTED, Starter, assert_up};
-use crate::tpm::Tpm;
 use attestation::crypto::{Digest, Hash};
 use attestation::event_log::EventLog;
 use attestation::predict::boot::{BANKS, PREDICTED, Prediction, UkiBoot};
 use attestation::predict::uki::Uki;
 use attestation::predict::variable::SecureBoot;
+use boot_tests::images::{self, Images};
+use boot_tests::machine::{Machine, STARTED, Starter, assert_up};
+use boot_tests::tpm::Tpm;
 use std::path::Path;
 
 /// The firmware of Debian's package `ovmf`: the machine's own, and no part of an image.

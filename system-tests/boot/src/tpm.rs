@@ -36,6 +36,7 @@ pub struct Tpm {
 }
 
 impl Tpm {
+    /// A new one, in a process of its own.
     pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let state = folder.path().join("state");

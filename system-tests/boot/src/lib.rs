@@ -5,13 +5,12 @@
 //! started. PCRs are read from the TPM past the machine. Nothing in the images is there for these tests.
 //!
 //! ```text
-//!  plinth image build --> folder of images --> disk --QEMU--> console: what happened
-//!                                 \--> attestation: predicted PCRs == those of swtpm, through our proxy
+//!  plinth image build --> images --> disk --machine, QEMU--> console: what happened
+//!                           \--> attestation: predicted PCRs == those of swtpm, through tpm
 //! ```
+//!
+//! This library is what the tests share. It is for tests only, so it panics where something fails.
 
-mod failures;
-mod guestos;
-mod images;
-mod machine;
-mod machines;
-mod tpm;
+pub mod images;
+pub mod machine;
+pub mod tpm;

@@ -13,9 +13,23 @@ pub const START_MAX: Duration = Duration::from_secs(240);
 /// What starts a machine.
 pub enum Starter<'a> {
     /// Firmware with its variables, and a TPM.
-    Firmware { code: &'a Path, variables: &'a Path, tpm: &'a Tpm },
+    Firmware {
+        /// Its code.
+        code: &'a Path,
+        /// Its variables, which are not changed.
+        variables: &'a Path,
+        /// The machine's TPM.
+        tpm: &'a Tpm,
+    },
     /// The host's loader.
-    Direct { kernel: &'a Path, initrd: &'a Path, command_line: &'a str },
+    Direct {
+        /// The kernel.
+        kernel: &'a Path,
+        /// The first root.
+        initrd: &'a Path,
+        /// The kernel's command line.
+        command_line: &'a str,
+    },
 }
 
 /// A running machine; it ends with this value. Its disk keeps nothing.
@@ -32,6 +46,7 @@ struct Console {
 }
 
 impl Machine {
+    /// Starts it from a whole disk.
     pub fn start(starter: &Starter, disk: &Path) -> Self {
         let mut qemu = Command::new("qemu-system-x86_64");
         qemu.args(["-M", "q35", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max"]);

@@ -10,6 +10,7 @@ const VARIABLE: &str = "PLINTH_IMAGES";
 
 /// A folder with whole images.
 pub struct Images {
+    /// Where they are.
     pub folder: PathBuf,
 }
 
@@ -33,11 +34,12 @@ fn ready(arguments: &[&str]) -> Images {
     // Tests of other clones may build into it.
     let lock = File::create(folder.join(".lock")).expect("the cache can be written");
     lock.lock().expect("a lock");
-    let clone =
-        Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this crate lies in the clone");
+    // At run time: clones share the target folder, so this may have been compiled in another one.
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it for tests");
+    let clone = Path::new(&package).join("../..");
     let mut build = Command::new(program("plinth"));
     build.args(["image", "build"]).args(arguments);
-    build.arg("--source").arg(clone).arg("--out").arg(&folder);
+    build.arg("--source").arg(&clone).arg("--out").arg(&folder);
     let output = build.output().expect("plinth can be started");
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{build:?}: {text}");

@@ -1,7 +1,7 @@
 //! Images that were tampered with: they do not come up, say why on the console, and end.
 
 use crate::guestos::Boot;
-use crate::images;
+use boot_tests::images;
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt as _;
 use std::process::Command;
