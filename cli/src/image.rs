@@ -4,8 +4,11 @@
 mod arguments;
 mod build;
 mod disk;
+mod elsewhere;
 mod lock;
 mod places;
+mod programs;
+mod verify;
 
 pub use arguments::ImageCommand;
 
@@ -13,6 +16,9 @@ use crate::error::Error;
 use crate::output;
 use std::path::PathBuf;
 use thiserror::Error;
+
+/// The images of a release.
+const IMAGES: [&str; 3] = ["guestos", "hostos", "setupos"];
 
 /// Why `plinth image` ended.
 #[derive(Debug, Error)]
@@ -29,6 +35,9 @@ pub enum ImageError {
     /// The crates.
     #[error(transparent)]
     Crates(#[from] image_build::sbom::crates::CratesError),
+    /// The programs.
+    #[error(transparent)]
+    Programs(#[from] image_build::programs::ProgramsError),
     /// A file of the result.
     #[error(transparent)]
     Output(#[from] image_build::output::OutputError),
@@ -52,15 +61,15 @@ pub enum ImageError {
 /// Runs a command of `plinth image` and prints what came of it.
 pub fn run(command: &ImageCommand) -> Result<(), Error> {
     let result = match command {
+        ImageCommand::VerifyReproducible(arguments) => return verify::run(arguments),
+        ImageCommand::BuildElsewhere(arguments) => elsewhere::run(arguments),
         ImageCommand::Lock(arguments) => lock::run(arguments),
         ImageCommand::Build(arguments) => build::run(arguments),
         ImageCommand::Disk(arguments) => disk::run(arguments),
+        ImageCommand::Programs(arguments) => programs::run(arguments),
     };
     output::print(result.map_err(|error| Error::Image(Box::new(error)))?)
 }
-
-/// The images of a release, in the order in which they are built: the last carries the others.
-const IMAGES: [&str; 3] = ["guestos", "hostos", "setupos"];
 
 fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string_pretty(value).expect("what we print has only plain values") + "\n"

@@ -25,6 +25,8 @@ pub fn parse(arguments: &[OsString]) -> Result<Arguments, clap::Error> {
 
 /// Runs the command of `arguments` and returns the exit code of the process.
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
+    // Does not return where this executable stands for a tool of a toolchain.
+    image_build::toolchain::launch::launch(&arguments);
     let result = if launcher::is_asked(&arguments) {
         launcher::run(&arguments)
     } else {

@@ -20,6 +20,7 @@ pub(crate) use disk::Contents;
 use crate::lock::{Lock, LockFileError, LockedPackage};
 use crate::manifest::{Manifest, ManifestError, Variant};
 use crate::output::{Output, OutputError};
+use crate::programs::Origin;
 use crate::rootfs::{self, Audit, Parts, Rootfs, RootfsError, Scripts};
 use crate::sbom::{self, SbomError};
 use crate::store::{Found, Mirrors, Store, StoreError};
@@ -179,6 +180,8 @@ pub struct Options {
     pub out: PathBuf,
     /// Folder with the executables of this workspace.
     pub binaries: PathBuf,
+    /// Where those come from.
+    pub origin: Origin,
     /// Folder in which a scratch folder is made, and removed at the end.
     pub scratch: PathBuf,
     /// Packages on this machine.
@@ -227,6 +230,8 @@ pub struct Built {
     pub image: String,
     /// SHA-256 of the lock.
     pub lock_sha256: String,
+    /// Where the programs of this workspace in it come from, and what they were compiled from.
+    pub origin: Origin,
     /// Root hash of its root, in hexadecimal.
     pub root_hash: String,
     /// Its command line, if it has boot files.
@@ -258,6 +263,11 @@ pub fn lock_path(clone: &Path) -> PathBuf {
 /// Where the archive of a clone is described.
 pub fn archive_path(clone: &Path) -> PathBuf {
     clone.join(IMAGES).join("debian.yaml")
+}
+
+/// Where the toolchain of a clone is described.
+pub fn toolchain_path(clone: &Path) -> PathBuf {
+    clone.join(IMAGES).join("toolchain.yaml")
 }
 
 /// Where the crates of a clone are listed.
@@ -395,6 +405,7 @@ fn write(
     Ok(Built {
         image: image.to_owned(),
         lock_sha256: parts.lock.sha256(),
+        origin: options.origin.clone(),
         root_hash,
         command_line,
         kernel_version: rootfs.kernel.version.clone(),

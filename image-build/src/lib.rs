@@ -14,6 +14,7 @@
 //! - [`debian`]: what the archive says of its packages, and which of them an image needs.
 //! - [`store`]: where packages come from; [`archive`]: the formats they come in.
 //! - [`rootfs`]: from packages to a tree, without root and without running anything.
+//! - [`toolchain`], [`programs`]: our own programs, compiled out of the lock with no tool of the host.
 //! - [`sbom`]: every package of an image with its licence and hash.
 //! - [`erofs`], [`verity`], [`cpio`], [`fat`], [`gpt`], [`uki`]: the writers, one for each format,
 //!   the same bytes for the same input.
@@ -40,11 +41,13 @@ pub mod output;
 pub mod payload;
 pub mod pe;
 pub mod place;
+pub mod programs;
 pub mod release;
 pub mod rootfs;
 pub mod sbom;
 pub mod source;
 pub mod store;
+pub mod toolchain;
 pub mod tree;
 pub mod uki;
 pub mod verity;

@@ -9,9 +9,11 @@ mod tests;
 
 pub use make::{Archive, LockError, Suite, make};
 
+use crate::debian::resolve::Request;
 use crate::debian::{is_pool_path, is_sha256};
 use crate::manifest::{Manifest, Variant};
 use crate::store::Wanted;
+use crate::toolchain::Description;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +21,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// The form of the file that this version writes and reads.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 /// What the file begins with.
 const PREAMBLE: &str = "# Written by `plinth image lock`; do not edit. What it says is explained in\n\
     # docs/decisions/076-lock-once-build-from-hashes.md.\n";
@@ -67,6 +69,8 @@ pub struct Lock {
     pub indexes: Vec<LockedIndex>,
     /// By name of an image or of its variant.
     pub images: BTreeMap<String, LockedImage>,
+    /// What compiles the programs of the images.
+    pub toolchain: LockedToolchain,
     /// Sorted by name.
     pub packages: Vec<LockedPackage>,
 }
@@ -101,6 +105,16 @@ pub struct LockedImage {
     pub install: Vec<String>,
     /// Packages that the builder uses, sorted.
     pub inputs: Vec<String>,
+}
+
+/// What was chosen for the toolchain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockedToolchain {
+    /// SHA-256 over what its description asks of the archive.
+    pub request_sha256: String,
+    /// Packages that are unpacked, sorted.
+    pub packages: Vec<String>,
 }
 
 /// A package by the hash of its bytes.
@@ -174,6 +188,20 @@ impl Lock {
         Ok(locked)
     }
 
+    /// The packages of the toolchain, if they are what its description asks for now.
+    pub fn toolchain(
+        &self,
+        description: &Description,
+    ) -> Result<Vec<&LockedPackage>, LockFileError> {
+        if self.toolchain.request_sha256 != toolchain_request_sha256(description) {
+            let problem = "it asks for other packages";
+            return Err(LockFileError::Stale { image: "the toolchain".into(), problem });
+        }
+        let package =
+            |name: &String| self.package(name).expect("a checked lock has all its packages");
+        Ok(self.toolchain.packages.iter().map(package).collect())
+    }
+
     /// What the store is asked for.
     pub fn wanted(&self, package: &LockedPackage) -> Wanted {
         let index = self.indexes.iter().find(|index| index.suite == package.suite);
@@ -215,28 +243,52 @@ impl Lock {
                 return Err(format!("{image} has {name}, which is no package of the lock"));
             }
         }
-        Ok(())
+        match self.toolchain.packages.iter().find(|name| self.package(name).is_none()) {
+            Some(name) => Err(format!("the toolchain has {name}, which is no package of the lock")),
+            None => Ok(()),
+        }
     }
 }
 
 /// What a manifest asks of the archive; a lock with another one is stale.
 fn request_sha256(manifest: &Manifest) -> String {
-    let mut hasher = Sha256::new();
-    // Every word is ended, and every list: no two requests give the same bytes.
-    let mut put = |words: &mut dyn Iterator<Item = &String>| {
+    let mut words = Words::default();
+    words.put(std::iter::once(&manifest.kernel.package));
+    words.request(&manifest.request());
+    words.put(manifest.inputs.keys());
+    words.put(manifest.inputs.values().map(|input| input.suite.as_ref().unwrap_or(&NO_SUITE)));
+    words.sha256()
+}
+
+/// The same of the description of the toolchain.
+fn toolchain_request_sha256(description: &Description) -> String {
+    let mut words = Words::default();
+    words.request(&description.request());
+    words.sha256()
+}
+
+/// Hashes lists of words. Every word is ended, and every list: no two requests give the same bytes.
+#[derive(Default)]
+struct Words(Sha256);
+
+impl Words {
+    fn put<'a>(&mut self, words: impl Iterator<Item = &'a String>) {
         for word in words {
-            hasher.update(word.as_bytes());
-            hasher.update([0]);
+            self.0.update(word.as_bytes());
+            self.0.update([0]);
         }
-        hasher.update([1]);
-    };
-    put(&mut std::iter::once(&manifest.kernel.package));
-    put(&mut manifest.packages.iter());
-    put(&mut manifest.omit.keys());
-    put(&mut manifest.choose.iter().flat_map(|(name, package)| [name, package]));
-    put(&mut manifest.inputs.keys());
-    put(&mut manifest.inputs.values().map(|input| input.suite.as_ref().unwrap_or(&NO_SUITE)));
-    hex::encode(hasher.finalize())
+        self.0.update([1]);
+    }
+
+    fn request(&mut self, request: &Request) {
+        self.put(request.packages.iter());
+        self.put(request.omit.iter());
+        self.put(request.choose.iter().flat_map(|(name, package)| [name, package]));
+    }
+
+    fn sha256(self) -> String {
+        hex::encode(self.0.finalize())
+    }
 }
 
 static NO_SUITE: String = String::new();

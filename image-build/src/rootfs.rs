@@ -22,11 +22,13 @@ mod units;
 mod unpack;
 mod users;
 
+pub(crate) use audit::needed;
 pub use audit::{Audit, audit, libraries_of};
 pub use error::RootfsError;
 pub use kernel::{Kernel, Module};
 pub use scripts::{Effect, Scripts};
 pub use unpack::Unpacked;
+pub(crate) use unpack::Unpacker;
 
 use crate::lock::{Lock, LockedPackage, time_text};
 use crate::manifest::{Additions, Manifest, PackageFile, tree_path};

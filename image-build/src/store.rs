@@ -151,6 +151,28 @@ impl Store {
         Ok((path, Found::Fetched))
     }
 
+    /// Takes a copy of a file that is on this machine, if its bytes have the hash; else gives false. The
+    /// name is for messages.
+    pub fn keep(&self, name: &str, sha256: &str, from: &Path) -> Result<bool, StoreError> {
+        let failed = |action, path: &Path| {
+            let (package, path) = (name.to_owned(), path.to_path_buf());
+            move |source| StoreError::File { package, action, path, source }
+        };
+        let bytes = fs::read(from).map_err(failed("read", from))?;
+        if hex::encode(Sha256::digest(&bytes)) != sha256 {
+            return Ok(false);
+        }
+        let path = self.path(sha256);
+        let folder = path.parent().expect("the path has the folders of the store");
+        fs::create_dir_all(folder).map_err(failed("create", folder))?;
+        let mut file = tempfile::NamedTempFile::with_prefix_in(".unfinished-", folder)
+            .map_err(failed("create a file in", folder))?;
+        file.write_all(&bytes).map_err(failed("write", &path))?;
+        file.as_file().sync_all().map_err(failed("write", &path))?;
+        file.persist(&path).map_err(|error| failed("rename", &path)(error.error))?;
+        Ok(true)
+    }
+
     /// Whether the store has the file; its bytes must then be right.
     fn check(&self, wanted: &Wanted, path: &Path) -> Result<bool, StoreError> {
         let mut file = match File::open(path) {

@@ -20,6 +20,7 @@ Sets up and builds the canisters as `cargo xtask test` does, then prints shell l
   PLINTH_CANISTERS      folder with <name>.wasm and <name>.did of each example canister
   PLINTH_TEST_CANISTERS the same of canisters that only tests use
   PLINTH_NODE_MODULES   folder with the npm packages (`icp`, `@icp-sdk/core`, `playwright-core`)
+  PLINTH_PYTHON_PROGRAMS  folder with the programs of PyPI packages (`sev-snp-measure`)
 so that afterwards `cargo nextest run --release -p system-tests` works by itself.",
     run,
 };
@@ -30,12 +31,16 @@ pub type Provided = Vec<(&'static str, OsString)>;
 /// Builds the canisters, and says what tests get from the set-up.
 pub fn provide(folders: &Folders, ready: &Ready) -> Result<Provided, Error> {
     canisters::install_system(folders, ready)?;
-    Ok(vec![
+    let mut provided: Provided = vec![
         ("CARGO_TARGET_DIR", folders.target.clone().into()),
         ("PLINTH_CANISTERS", canisters::build_examples(folders, ready)?.into()),
         ("PLINTH_TEST_CANISTERS", canisters::build_test_canisters(folders, ready)?.into()),
         ("PLINTH_NODE_MODULES", ready.node_modules.clone().into()),
-    ])
+    ];
+    if let Some(programs) = &ready.python_programs {
+        provided.push(("PLINTH_PYTHON_PROGRAMS", programs.into()));
+    }
+    Ok(provided)
 }
 
 fn run(folders: &Folders, options: Options) -> Result<(), Error> {

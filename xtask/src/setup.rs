@@ -5,6 +5,7 @@
 
 mod debian;
 mod npm;
+mod pypi;
 mod rust;
 
 use crate::Command;
@@ -23,7 +24,7 @@ pub const COMMAND: Command = Command {
     help: "\
 Usage: cargo xtask setup [--for up|test]
 
-Lists the Debian packages, npm packages and toolchains that `cargo xtask up` (or `test`, the default
+Lists the Debian packages, npm and PyPI packages and toolchains that `cargo xtask up` (or `test`, the default
 here) needs, with the reason for each, and installs what is missing: Debian packages with apt-get when
 run as root, otherwise it prints the one command to run with sudo and stops. npm packages go to
 $HOME/.cache/plinth/npm, never into the clone.",
@@ -41,6 +42,8 @@ pub enum Purpose {
 pub struct Ready {
     /// The installed npm packages.
     pub node_modules: PathBuf,
+    /// Programs of the installed PyPI packages; none where only tests would need them.
+    pub python_programs: Option<PathBuf>,
     /// The linker for wasm modules.
     pub wasm_linker: PathBuf,
 }
@@ -80,7 +83,11 @@ pub fn set_up(folders: &Folders, purpose: Purpose) -> Result<Ready, Error> {
     let wasm_linker = rust::find_wasm_linker(folders)?;
     let node_modules = npm::install(folders)?;
     note!("set-up: npm packages are in {}", node_modules.display());
-    Ok(Ready { node_modules, wasm_linker })
+    let python_programs = match purpose {
+        Purpose::Up => None,
+        Purpose::Test => Some(pypi::install(folders)?),
+    };
+    Ok(Ready { node_modules, python_programs, wasm_linker })
 }
 
 /// Says on stderr what is needed and why.
@@ -92,6 +99,12 @@ fn print_needs(purpose: Purpose) {
     note!("npm packages (kept in the cache, not installed system-wide):");
     for (package, reason) in npm::REASONS {
         note!("  {package:<30} {reason}");
+    }
+    if purpose == Purpose::Test {
+        note!("PyPI packages (in an environment of their own in the cache):");
+        for (package, reason) in pypi::REASONS {
+            note!("  {package:<30} {reason}");
+        }
     }
     note!("wasm toolchain:\n  {}", rust::REASON);
 }

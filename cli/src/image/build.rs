@@ -1,15 +1,14 @@
 //! `plinth image build`.
 
 use super::arguments::BuildArguments;
-use super::{IMAGES, ImageError, json, places};
+use super::{IMAGES, ImageError, json, places, programs};
 use crate::up::progress;
 use image_build::build::{self, Built, Options, Progress};
 use image_build::manifest::Variant;
 use image_build::output::OutputError;
+use image_build::programs::Origin;
 use image_build::store::{Found, Store};
 use std::fs;
-use std::path::PathBuf;
-use std::thread;
 use std::time::Instant;
 
 /// What builds all images.
@@ -17,22 +16,25 @@ const ALL: &str = "all";
 
 /// Builds the image, or all of them. Gives what to print.
 pub fn run(arguments: &BuildArguments) -> Result<String, ImageError> {
-    let clone = places::clone_folder(&arguments.places)?;
-    let mirrors = places::mirrors(&arguments.places, arguments.snapshot.as_deref())?;
+    let inputs = &arguments.inputs;
+    let clone = places::clone_folder(&inputs.places)?;
+    let mirrors = places::mirrors(&inputs.places, inputs.snapshot.as_deref())?;
+    let (binaries, origin) = match &arguments.binaries {
+        Some(folder) => (folder.clone(), Origin::Given),
+        None => programs::of_images(inputs)?,
+    };
     fs::create_dir_all(&arguments.out).map_err(OutputError::at("create", &arguments.out))?;
     let options = Options {
         clone,
         image: arguments.image.clone(),
         variant: if arguments.dev { Variant::Dev } else { Variant::Production },
         out: arguments.out.clone(),
-        binaries: arguments.binaries.clone(),
+        binaries,
+        origin,
         scratch: arguments.scratch.clone().unwrap_or_else(|| arguments.out.clone()),
-        store: Store::new(store_folder(arguments)?),
+        store: Store::new(places::cache(inputs)?),
         mirrors,
-        thread_count: arguments
-            .jobs
-            .or_else(|| thread::available_parallelism().ok().map(usize::from))
-            .unwrap_or(1),
+        thread_count: places::threads(inputs),
     };
     let start = Instant::now();
     if arguments.image != ALL {
@@ -68,16 +70,6 @@ fn build_one(options: &Options, start: Instant) -> Result<Built, ImageError> {
     Ok(built)
 }
 
-fn store_folder(arguments: &BuildArguments) -> Result<PathBuf, ImageError> {
-    if let Some(folder) = &arguments.cache {
-        return Ok(folder.clone());
-    }
-    let home = std::env::home_dir()
-        .filter(|home| home.is_absolute())
-        .ok_or_else(|| ImageError::Argument("set HOME, or name a folder with --cache".into()))?;
-    Ok(home.join(".cache/plinth/packages"))
-}
-
 fn table(built: &Built) -> String {
     let Built { image, package_count, program_count, module_count, content_bytes, .. } = built;
     let mut text = format!(
@@ -85,6 +77,12 @@ fn table(built: &Built) -> String {
          {content_bytes} bytes in files\nroot hash {}\n",
         built.root_hash
     );
+    text += match &built.origin {
+        Origin::Given => {
+            "programs of this workspace: GIVEN, from a folder; no release is made of this\n"
+        }
+        Origin::Locked { .. } => "programs of this workspace: compiled out of the lock\n",
+    };
     for artifact in &built.artifacts {
         text += &format!("{}  {:>12}  {}\n", artifact.sha256, artifact.bytes, artifact.name);
     }

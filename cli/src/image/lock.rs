@@ -7,8 +7,10 @@ use image_build::build;
 use image_build::lock::{Archive, Lock, make};
 use image_build::manifest::Manifest;
 use image_build::output::{Output, OutputError};
+use image_build::programs;
 use image_build::sbom::crates;
-use std::collections::{BTreeMap, BTreeSet};
+use image_build::toolchain::Description;
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
@@ -23,11 +25,13 @@ pub fn run(arguments: &LockArguments) -> Result<String, ImageError> {
     let mirrors = places::mirrors(&arguments.places, None)?;
     let manifests =
         IMAGES.iter().map(|image| build::manifest(&clone, image)).collect::<Result<Vec<_>, _>>()?;
+    let toolchain = Description::read(&build::toolchain_path(&clone))?;
     let archive = Archive::read(&build::archive_path(&clone))?;
     let keyring = archive.keyring(&clone.join("image-build"))?;
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
     let accepted = arguments.accept_expired.iter().cloned().collect();
-    let lock = make(&manifests, &archive, &keyring, &mirrors, (now_s, &accepted), &mut |text| {
+    let wanted = (manifests.as_slice(), &toolchain);
+    let lock = make(wanted, &archive, &keyring, &mirrors, (now_s, &accepted), &mut |text| {
         progress(text);
     })?;
     let crates = list_crates(&clone, &manifests)?;
@@ -38,7 +42,7 @@ pub fn run(arguments: &LockArguments) -> Result<String, ImageError> {
 
 /// The crates of all executables that are in an image.
 fn list_crates(clone: &Path, manifests: &[Manifest]) -> Result<Vec<crates::Crate>, ImageError> {
-    let binaries: BTreeSet<String> = manifests.iter().flat_map(Manifest::programs).collect();
+    let binaries = programs::of_images(manifests);
     let output = Command::new("cargo")
         .args(["metadata", "--locked", "--format-version", "1", "--filter-platform", TARGET])
         .current_dir(clone)

@@ -1,9 +1,10 @@
 //! Where packages are: arguments, then the machine's own apt.
 
 use super::ImageError;
-use super::arguments::Places;
+use super::arguments::{Inputs, Places};
 use image_build::store::{Location, Mirrors};
 use std::path::{Path, PathBuf};
+use std::thread;
 
 /// Where apt keeps its sources.
 const APT: &str = "/etc/apt";
@@ -33,4 +34,21 @@ pub fn clone_folder(places: &Places) -> Result<PathBuf, ImageError> {
         return Err(ImageError::NoClone(places.source.clone()));
     }
     Ok(places.source.clone())
+}
+
+/// Where packages, crates, toolchains and programs are kept.
+pub fn cache(inputs: &Inputs) -> Result<PathBuf, ImageError> {
+    if let Some(folder) = &inputs.cache {
+        return Ok(folder.clone());
+    }
+    let home = std::env::home_dir()
+        .filter(|home| home.is_absolute())
+        .ok_or_else(|| ImageError::Argument("set HOME, or name a folder with --cache".into()))?;
+    Ok(home.join(".cache/plinth/packages"))
+}
+
+/// How many threads to use.
+pub fn threads(inputs: &Inputs) -> usize {
+    let processors = || thread::available_parallelism().ok().map(usize::from);
+    inputs.jobs.or_else(processors).unwrap_or(1)
 }

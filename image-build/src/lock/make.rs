@@ -1,11 +1,15 @@
 //! Makes a lock: signed indexes in, chosen packages out.
 
-use super::{FORMAT, Lock, LockedImage, LockedIndex, LockedPackage, request_sha256, time_text};
+use super::{
+    FORMAT, Lock, LockedImage, LockedIndex, LockedPackage, LockedToolchain, request_sha256,
+    time_text, toolchain_request_sha256,
+};
 use crate::archive::{Compression, Decoder};
 use crate::debian::resolve::{Chosen, ResolveError, Suites, kernel_of, resolve};
 use crate::debian::{Index, Keyring, Now, Relation, ReleaseError, SignatureError, SignedRelease};
 use crate::manifest::{Manifest, Variant};
 use crate::store::{Location, LocationError, Mirrors};
+use crate::toolchain::Description;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
@@ -159,10 +163,10 @@ struct Loaded {
     date_s: u64,
 }
 
-/// Resolves all images, with both variants of each. `now_s` is the time by which releases are judged;
+/// Resolves all images, with both variants of each, and the toolchain. `now_s` is the time by which releases are judged;
 /// releases of suites in `accept_expired` may be older than they say. `progress` hears what is done.
 pub fn make(
-    manifests: &[Manifest],
+    (manifests, toolchain): (&[Manifest], &Description),
     archive: &Archive,
     keyring: &Keyring,
     mirrors: &Mirrors,
@@ -190,6 +194,8 @@ pub fn make(
             images.insert(name, image);
         }
     }
+    let toolchain = lock_toolchain(toolchain, &loaded, &mut packages)?;
+    progress(&format!("toolchain: {} packages", toolchain.packages.len()));
     let mut indexes: Vec<_> = loaded.iter().map(|loaded| loaded.locked.clone()).collect();
     indexes.sort_by(|a, b| a.suite.cmp(&b.suite));
     Ok(Lock {
@@ -197,6 +203,7 @@ pub fn make(
         time_s: loaded.iter().map(|loaded| loaded.date_s).max().unwrap_or(0),
         indexes,
         images,
+        toolchain,
         packages: packages.into_values().collect(),
     })
 }
@@ -239,6 +246,26 @@ fn lock_image(
         add(packages, chosen)?;
     }
     Ok(image)
+}
+
+fn lock_toolchain(
+    description: &Description,
+    loaded: &[Loaded],
+    packages: &mut BTreeMap<String, LockedPackage>,
+) -> Result<LockedToolchain, LockError> {
+    let usual = suites(loaded, |suite| suite.images);
+    let chosen = resolve(&usual, &description.request()).map_err(|source| LockError::Resolve {
+        image: "toolchain".into(),
+        source: source.into(),
+    })?;
+    let toolchain = LockedToolchain {
+        request_sha256: toolchain_request_sha256(description),
+        packages: chosen.keys().cloned().collect(),
+    };
+    for chosen in chosen.into_values() {
+        add(packages, chosen)?;
+    }
+    Ok(toolchain)
 }
 
 fn suites(loaded: &[Loaded], wanted: impl Fn(&Suite) -> bool) -> Suites<'_> {

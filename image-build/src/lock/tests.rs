@@ -17,6 +17,20 @@ fn manifest() -> Manifest {
     Manifest::parse(MANIFEST, Path::new("small.yaml")).unwrap()
 }
 
+const TOOLCHAIN: &str = "
+purpose: for tests
+packages: [aa]
+layout:
+  programs: {ar: /ar, cargo: /cargo, clang: /clang, lld: /lld, rustc: /rustc}
+  loader: /ld.so
+  libraries: [/lib]
+  clang_resources: /clang
+";
+
+fn description() -> Description {
+    Description::parse(TOOLCHAIN, Path::new("toolchain.yaml")).unwrap()
+}
+
 fn package(name: &str) -> LockedPackage {
     LockedPackage {
         name: name.into(),
@@ -51,6 +65,10 @@ fn lock() -> Lock {
         time_s: 1_795_252_544,
         indexes: vec![index],
         images: BTreeMap::from([("small".to_owned(), image)]),
+        toolchain: LockedToolchain {
+            request_sha256: toolchain_request_sha256(&description()),
+            packages: vec!["aa".into()],
+        },
         packages: vec![package("aa"), package("kk")],
     }
 }
@@ -96,19 +114,37 @@ fn a_stale_lock_is_named() {
 }
 
 #[test]
+fn a_stale_toolchain_is_named() {
+    let lock = lock();
+    let packages = lock.toolchain(&description()).unwrap();
+    assert_eq!(packages.iter().map(|package| package.name.as_str()).collect::<Vec<_>>(), ["aa"]);
+    for (from, to) in [("[aa]", "[bb]"), ("layout", "omit: {x: why}\nlayout")] {
+        let text = TOOLCHAIN.replacen(from, to, 1);
+        let changed = Description::parse(&text, Path::new("toolchain.yaml")).unwrap();
+        let error = lock.toolchain(&changed).unwrap_err().to_string();
+        assert!(error.contains("the toolchain") && error.contains("plinth image lock"), "{error}");
+    }
+    // Where a program is does not change which packages there are.
+    let moved = TOOLCHAIN.replacen("/ar", "/usr/bin/ar", 1);
+    let moved = Description::parse(&moved, Path::new("toolchain.yaml")).unwrap();
+    assert!(lock.toolchain(&moved).is_ok());
+}
+
+#[test]
 fn a_damaged_lock_is_refused() {
     let text = lock().text();
     let check = |from: &str, to: &str| {
         assert!(text.contains(from), "{from}");
         assert!(Lock::parse(&text.replacen(from, to, 1)).is_err(), "{from} -> {to}");
     };
-    check("format: 1", "format: 2");
-    check("format: 1", "format: 1\nmore: 1");
+    check("format: 2", "format: 1");
+    check("format: 2", "format: 2\nmore: 1");
     check("2026-11-21T09:15:44Z", "2026-11-31T09:15:44Z");
     check("name: aa", "name: zz");
     check("name: kk", "name: aa");
     check("path: pool/aa.deb", "path: ../aa.deb");
     check("kernel: kk", "kernel: none");
+    check("  packages:\n  - aa", "  packages:\n  - none");
     check("suite: trixie\n  path", "suite: sid\n  path");
     check(&"0".repeat(64), &"0".repeat(63));
     assert!(Lock::parse("").is_err());
@@ -147,6 +183,9 @@ fn the_clones_own_lock_fits_its_manifests() {
             .keyring(&clone.join("image-build"))
             .is_ok()
     );
+    let toolchain = Description::read(&crate::build::toolchain_path(&clone)).unwrap();
+    let packages = lock.toolchain(&toolchain).unwrap();
+    assert!(packages.iter().any(|package| package.name == "rustc-web"));
     for image in ["guestos", "hostos", "setupos"] {
         let manifest = crate::build::manifest(&clone, image).unwrap();
         assert!(clone.join(&manifest.rootfs).is_dir());

@@ -166,7 +166,7 @@ fn interpreter(bytes: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Names of the shared libraries that a program asks for; none of what is no program for this machine.
-fn needed(bytes: &[u8]) -> Vec<Vec<u8>> {
+pub fn needed(bytes: &[u8]) -> Vec<Vec<u8>> {
     let read = || -> Option<Vec<Vec<u8>>> {
         let header = elf::FileHeader64::<Endianness>::parse(bytes).ok()?;
         let endian = header.endian().ok()?;

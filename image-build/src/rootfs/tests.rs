@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::archive::testing::{Sample, deb, device, directory, file, hard_link, symlink};
-use crate::lock::LockedIndex;
+use crate::lock::{LockedIndex, LockedToolchain};
 use crate::tree::Node;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -94,10 +94,11 @@ impl Bench {
             signed_by: Vec::new(),
         };
         let lock = Lock {
-            format: 1,
+            format: crate::lock::FORMAT,
             time_s: 1_795_252_544,
             indexes: vec![index],
             images: BTreeMap::new(),
+            toolchain: LockedToolchain { request_sha256: String::new(), packages: Vec::new() },
             packages: Vec::new(),
         };
         let scripts = Scripts::parse(&self.models).unwrap();

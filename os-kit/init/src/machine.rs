@@ -4,6 +4,7 @@ use crate::device_mapper::{self, Mapping};
 use crate::partitions::{self, Pair, Partition};
 use crate::superblock::{self, HEAD_BYTES};
 use crate::{Examined, InitError, RootHash, choose};
+use nix::errno::Errno;
 use nix::kmod::{ModuleInitFlags, finit_module};
 use nix::mount::{MsFlags, mount};
 use nix::sys::reboot::{RebootMode, reboot};
@@ -57,8 +58,8 @@ pub fn load_modules() -> Result<(), InitError> {
     for path in paths {
         let file = File::open(&path).map_err(InitError::io("open", &path))?;
         match finit_module(&file, c"", ModuleInitFlags::empty()) {
-            // The kernel may have loaded it by itself.
-            Ok(()) | Err(nix::errno::Errno::EEXIST) => {}
+            // The kernel has it already, or the processor lacks what it is for. What would miss it says so.
+            Ok(()) | Err(Errno::EEXIST | Errno::ENODEV) => {}
             Err(errno) => return Err(InitError::at("load the module", path)(errno)),
         }
     }
@@ -137,7 +138,7 @@ fn request(control: &File, call: Call, bytes: &mut [u8]) -> nix::Result<()> {
     // `data_size`, which `device_mapper` sets to the length of these very bytes; they are borrowed alone
     // until the call returns. Nix and std have no safe form of this call.
     let result = unsafe { nix::libc::ioctl(control.as_raw_fd(), number, bytes.as_mut_ptr()) };
-    nix::errno::Errno::result(result).map(|_| ())
+    Errno::result(result).map(|_| ())
 }
 
 /// Mounts the root, makes it the root of everything, and becomes systemd. Does not return if all is well.

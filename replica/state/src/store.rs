@@ -33,6 +33,7 @@ mod mapping;
 mod overlay;
 mod record;
 mod recovery;
+mod rocksdb;
 mod segments;
 #[cfg(test)]
 mod tests;
@@ -43,6 +44,7 @@ pub use artifacts::StoredCertification;
 pub use checkpoint::{Checkpoint, CheckpointSize};
 pub use error::StoreError;
 pub use keystore::KeyShareFile;
+pub use rocksdb::RocksdbError;
 
 use crate::state::ReplicatedState;
 use crate::tree::StateTree;

@@ -33,9 +33,8 @@ pub const NEEDS: &[Need] = &[
     need(
         "librocksdb-dev",
         Purpose::Up,
-        "RocksDB 7.8; compiling the bundled one takes a quarter of an hour",
+        "RocksDB, which replica-state is linked to; compiling it takes a quarter of an hour",
     ),
-    need("libclang-dev", Purpose::Up, "reads RocksDB's C header when its Rust binding is built"),
     need(
         "rustc-web",
         Purpose::Up,
@@ -80,6 +79,9 @@ pub const NEEDS: &[Need] = &[
     need("dosfstools", Purpose::Test, "fsck.vfat checks what our FAT writer wrote"),
     need("mtools", Purpose::Test, "mcopy unpacks what our FAT writer wrote"),
     need("cpio", Purpose::Test, "unpacks the archives that our cpio writer wrote"),
+    need("qemu-system-x86", Purpose::Test, "starts the images, under emulation if need be"),
+    need("ovmf", Purpose::Test, "the firmware of the machines that the images are started on"),
+    need("python3-venv", Purpose::Test, "holds sev-snp-measure, which checks our launch digests"),
     need("chromium", Purpose::Test, "the status page is tested in a real browser, headless"),
 ];
 

@@ -1,10 +1,7 @@
 //! RocksDB with our columns, and keys of which several versions are kept.
 
 use super::error::StoreError;
-use rocksdb::{
-    ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, Direction, IteratorMode, Options,
-    WriteBatch, WriteOptions,
-};
+use super::rocksdb::{Rocksdb, Settings, WriteBatch};
 use std::path::{Path, PathBuf};
 use types::Height;
 
@@ -29,20 +26,17 @@ pub(super) enum Column {
     Certifications,
 }
 
-const COLUMNS: [(Column, &str); 8] = [
-    (Column::Values, "values"),
-    (Column::Checkpoints, "checkpoints"),
-    (Column::Canisters, "canisters"),
-    (Column::Calls, "calls"),
-    (Column::Journals, "journals"),
-    (Column::Blobs, "blobs"),
-    (Column::Tapes, "tapes"),
-    (Column::Certifications, "certifications"),
-];
+/// Names on disk, in the order of [`Column`].
+const COLUMNS: [&str; 8] =
+    ["values", "checkpoints", "canisters", "calls", "journals", "blobs", "tapes", "certifications"];
 
 /// Bytes that a column gathers in memory before it writes a file. Small: what is written at once
 /// is a checkpoint, and the log of RocksDB holds it anyway.
 const WRITE_BUFFER_BYTES: usize = 8 << 20;
+/// Bytes of the log of all columns.
+const LOG_BYTES_MAX: u64 = 64 << 20;
+/// Files of RocksDB's own messages.
+const MESSAGE_FILE_COUNT: usize = 2;
 
 /// Whether a write must be on disk before the call returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +52,7 @@ type KeyValue = (Vec<u8>, Vec<u8>);
 
 /// The database.
 pub(super) struct Database {
-    db: DB,
+    db: Rocksdb,
     path: PathBuf,
 }
 
@@ -88,15 +82,13 @@ impl Batch {
 impl Database {
     /// Opens the database, or makes it.
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
-        let mut options = Options::default();
-        options.create_if_missing(true);
-        options.create_missing_column_families(true);
-        options.set_keep_log_file_num(2);
-        options.set_max_total_wal_size(64 << 20);
-        options.set_compression_type(DBCompressionType::None);
-        options.set_write_buffer_size(WRITE_BUFFER_BYTES);
-        let columns = COLUMNS.map(|(_, name)| ColumnFamilyDescriptor::new(name, column_options()));
-        let db = DB::open_cf_descriptors(&options, path, columns);
+        let settings = Settings {
+            columns: &COLUMNS,
+            write_buffer_bytes: WRITE_BUFFER_BYTES,
+            log_bytes_max: LOG_BYTES_MAX,
+            message_file_count: MESSAGE_FILE_COUNT,
+        };
+        let db = Rocksdb::open(path, &settings);
         let db = db.map_err(StoreError::database(path))?;
         Ok(Self { db, path: path.to_owned() })
     }
@@ -108,7 +100,7 @@ impl Database {
 
     /// The value of a key.
     pub(super) fn get(&self, column: Column, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.db.get_cf(self.handle(column), key).map_err(StoreError::database(&self.path))
+        self.db.get(column as usize, key).map_err(StoreError::database(&self.path))
     }
 
     /// Writes one value.
@@ -126,16 +118,15 @@ impl Database {
 
     /// Writes all or nothing.
     pub(super) fn write(&self, batch: Batch, durability: Durability) -> Result<(), StoreError> {
-        let mut writes = WriteBatch::default();
+        let mut writes = WriteBatch::new();
         for (column, key, value) in batch.writes {
             match value {
-                Some(value) => writes.put_cf(self.handle(column), key, value),
-                None => writes.delete_cf(self.handle(column), key),
+                Some(value) => self.db.put(&mut writes, column as usize, &key, &value),
+                None => self.db.delete(&mut writes, column as usize, &key),
             }
         }
-        let mut options = WriteOptions::default();
-        options.set_sync(durability == Durability::Synced);
-        self.db.write_opt(writes, &options).map_err(StoreError::database(&self.path))
+        let synced = durability == Durability::Synced;
+        self.db.write(writes, synced).map_err(StoreError::database(&self.path))
     }
 
     /// Calls `each` with all keys and values of a column, in order of the keys, until it fails.
@@ -144,7 +135,7 @@ impl Database {
         column: Column,
         mut each: impl FnMut(&[u8], &[u8]) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        for item in self.db.iterator_cf(self.handle(column), IteratorMode::Start) {
+        for item in self.db.first(column as usize) {
             let (key, value) = item.map_err(StoreError::database(&self.path))?;
             each(&key, &value)?;
         }
@@ -157,10 +148,8 @@ impl Database {
         column: Column,
         key: &[u8],
     ) -> Result<Option<KeyValue>, StoreError> {
-        let mode = IteratorMode::From(key, Direction::Reverse);
-        let item = self.db.iterator_cf(self.handle(column), mode).next();
-        let item = item.transpose().map_err(StoreError::database(&self.path))?;
-        Ok(item.map(|(key, value)| (key.into_vec(), value.into_vec())))
+        let item = self.db.last_up_to(column as usize, key).next();
+        item.transpose().map_err(StoreError::database(&self.path))
     }
 
     /// The last version of a thing at or below a height, with the version's height.
@@ -175,18 +164,6 @@ impl Database {
         };
         Ok(split_version_key(&key).filter(|(found, _)| *found == id).map(|(_, h)| (h, value)))
     }
-
-    fn handle(&self, column: Column) -> &ColumnFamily {
-        let (_, name) = COLUMNS.iter().find(|(c, _)| *c == column).expect("all columns are listed");
-        self.db.cf_handle(name).expect("all columns were opened")
-    }
-}
-
-fn column_options() -> Options {
-    let mut options = Options::default();
-    options.set_compression_type(DBCompressionType::None);
-    options.set_write_buffer_size(WRITE_BUFFER_BYTES);
-    options
 }
 
 /// The key of the version that a height wrote: the id's length and bytes, then the height.

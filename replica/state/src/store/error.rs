@@ -1,5 +1,6 @@
 //! Why the store cannot do what it was asked for. Every text says where and what to do.
 
+use super::rocksdb::RocksdbError;
 use std::io;
 use std::path::{Path, PathBuf};
 use types::{Height, StateRoot};
@@ -35,7 +36,7 @@ pub enum StoreError {
         /// Its directory.
         path: PathBuf,
         /// Why it failed.
-        source: rocksdb::Error,
+        source: RocksdbError,
     },
     /// The directory was written by another version.
     #[error(
@@ -112,7 +113,7 @@ impl StoreError {
 
     /// A function that turns an error of RocksDB into ours. RocksDB tells the kind of an I/O error
     /// only in words.
-    pub(super) fn database(path: &Path) -> impl FnOnce(rocksdb::Error) -> Self {
+    pub(super) fn database(path: &Path) -> impl FnOnce(RocksdbError) -> Self {
         let path = path.to_owned();
         move |source| {
             let text = source.to_string();
