@@ -5,5 +5,8 @@ mod twice;
 
 #[test]
 fn guestos_is_reproducible() {
-    twice::check(&["guestos", "--image-only"], &["guestos.payload", "guestos.disk.zst", "guestos.root.erofs"]);
+    twice::check(
+        &["guestos", "--image-only"],
+        &["guestos.payload", "guestos.disk.zst", "guestos.root.erofs"],
+    );
 }

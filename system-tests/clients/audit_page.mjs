@@ -35,6 +35,7 @@ try {
         const overhang = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
         assert(overhang <= 0, `${overhang} pixels stick out at ${width}`);
       }
+      await page.setViewportSize({ width: 1100, height: 900 });
       await page.screenshot({ path: path.join(OUTPUT, `${name}-${colorScheme}.png`), fullPage: true });
       assert.deepEqual(complaints, []);
       await page.close();

@@ -31,7 +31,11 @@ fn report(matched: bool) -> Report {
             check(Tier::Manifest, "root.erofs", damaged),
             check(Tier::Manifest, "payload", None),
             check(Tier::Measure, "root.verity", damaged),
-            check(Tier::Rebuild, "a-file-of-a-long-name-that-must-wrap-in-a-narrow-window.erofs", None),
+            check(
+                Tier::Rebuild,
+                "a-file-of-a-long-name-that-must-wrap-in-a-narrow-window.erofs",
+                None,
+            ),
         ],
         durations: vec![Duration { tier: Tier::Manifest, milliseconds: 4_700 }],
     }

@@ -6,7 +6,8 @@ use std::process::Command;
 
 /// Runs it with these arguments; every file must be the same, these among them.
 pub fn check(arguments: &[&str], files: &[&str]) {
-    let clone = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this crate lies in the clone");
+    let clone =
+        Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this crate lies in the clone");
     let output = Command::new(env!("CARGO_BIN_EXE_plinth"))
         .args(["image", "verify-reproducible"])
         .args(arguments)
