@@ -8,7 +8,9 @@ use crate::attest::AttestCommand;
 use crate::audit::Audit;
 use crate::drill::Kind;
 use crate::image::ImageCommand;
+use crate::measure::MeasureCommand;
 use crate::release::ReleaseCommand;
+use crate::spec::SpecCommand;
 
 /// Run and watch a Plinth network on this machine.
 #[derive(Debug, Parser)]
@@ -49,6 +51,18 @@ pub enum Command {
         /// What to do.
         #[command(subcommand)]
         command: ImageCommand,
+    },
+    /// What machines will measure of an image, and why one measured something else.
+    Measure {
+        /// What to measure.
+        #[command(subcommand)]
+        command: MeasureCommand,
+    },
+    /// What a standardized machine must have, and whether this one has it.
+    Spec {
+        /// What to do.
+        #[command(subcommand)]
+        command: SpecCommand,
     },
     /// The manifest of a release: one file that names every image, and what machines will measure.
     Release {

@@ -6,7 +6,7 @@
 mod check_ek;
 mod check_quote;
 mod check_snp;
-mod files;
+pub mod files;
 mod replay;
 mod shown;
 

@@ -227,6 +227,9 @@ pub enum Error {
     /// Evidence that was refused, by these checks.
     #[error("refused by {0}")]
     Refused(String),
+    /// A machine that is not what it should be.
+    #[error("{0}")]
+    Deviates(String),
     /// Input that no verdict can be made of.
     #[error("{0}")]
     Unusable(String),

@@ -15,6 +15,7 @@ pub mod boot_archive;
 pub mod data;
 mod guest;
 mod uki;
+mod variables;
 
 pub use data::{
     Content, Hex, LaunchDigest, LaunchDigests, MeasuredEvent, Measurements, PcrValue,
@@ -22,3 +23,4 @@ pub use data::{
 };
 pub use guest::{GuestParts, LaunchFault, PROCESSOR_COUNTS, PROCESSORS, launch_digests};
 pub use uki::{Conditions, MeasurementsFault, PHASES, measurements};
+pub use variables::{Variables, authority_of_log, variables_of_log};

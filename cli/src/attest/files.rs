@@ -22,8 +22,13 @@ pub enum Unusable {
         source: std::io::Error,
     },
     /// The file is too large.
-    #[error("{} has more than {FILE_BYTES_MAX} bytes", .0.display())]
-    TooLarge(PathBuf),
+    #[error("{} has more than {bytes_max} bytes", path.display())]
+    TooLarge {
+        /// Which.
+        path: PathBuf,
+        /// How many are read.
+        bytes_max: u64,
+    },
     /// The file holds no certificates.
     #[error("{}: {source}", path.display())]
     Certificates {
@@ -49,12 +54,17 @@ pub enum Unusable {
 
 /// The file's bytes.
 pub fn read(path: &Path) -> Result<Vec<u8>, Unusable> {
+    read_up_to(path, FILE_BYTES_MAX)
+}
+
+/// The bytes of a file that may have this many.
+pub fn read_up_to(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Unusable> {
     let failed = |source| Unusable::Read { path: path.into(), source };
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(failed)?;
-    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > FILE_BYTES_MAX {
-        return Err(Unusable::TooLarge(path.into()));
+    file.take(bytes_max + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(Unusable::TooLarge { path: path.into(), bytes_max });
     }
     Ok(bytes)
 }

@@ -30,6 +30,8 @@ pub fn key(
     };
     put("image", manifest.name(options.variant).as_bytes());
     put("lock", lock.sha256().as_bytes());
+    let origin = serde_json::to_vec(&options.origin).expect("an origin has only plain values");
+    put("programs", &origin);
     put("carried", &carried.sha256);
     let images = options.clone.join(IMAGES);
     let mut files = vec![
@@ -120,3 +122,6 @@ pub fn finish(folder: &Path, image: &str, key: &str, built: &Built) -> Result<()
     write_bytes(&folder.join(format!(".{image}.inputs")), key.as_bytes())?;
     Ok(write_bytes(&folder.join(format!("{image}.json")), &text)?)
 }
+
+#[cfg(test)]
+mod tests;

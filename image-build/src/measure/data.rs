@@ -34,6 +34,9 @@ pub enum SecureBootState {
     OffNoKeys,
     /// Firmware has no secure boot at all, and measures five empty variables.
     Absent,
+    /// Keys are enrolled: those in the contents of the events of PCR 7. No release is measured for it,
+    /// as keys are the matter of each machine.
+    Keys,
 }
 
 /// The value of one PCR.

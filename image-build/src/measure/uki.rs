@@ -4,12 +4,12 @@
 mod tests;
 
 use super::data::{Content, Hex, MeasuredEvent, Measurements, PcrValue, SecureBootState};
+use super::variables::{Variables, are_of_state};
 use attestation::crypto::{Digest, Hash};
 use attestation::predict::boot::{
     PREDICTED, PredictedEvent, Prediction, PredictionError, UkiBoot, What,
 };
 use attestation::predict::uki::{Uki, UkiError};
-use attestation::predict::variable::SecureBoot;
 use thiserror::Error;
 
 /// The phases that our images go through: systemd's units measure these two words. There is no systemd
@@ -19,8 +19,8 @@ pub const PHASES: [&str; 2] = ["sysinit", "ready"];
 /// How an image is booted, as far as the image does not say it.
 #[derive(Clone, Copy, Debug)]
 pub struct Conditions<'a> {
-    /// The state of secure boot.
-    pub secure_boot: SecureBootState,
+    /// The variables of secure boot.
+    pub variables: Variables<'a>,
     /// How many boot options firmware tries, and that end, before it starts the image.
     pub options_ended: u8,
     /// The phases of the running system.
@@ -30,7 +30,7 @@ pub struct Conditions<'a> {
 impl Default for Conditions<'_> {
     /// As a node boots: firmware starts the image itself, from the disk that it tries first.
     fn default() -> Self {
-        Self { secure_boot: SecureBootState::OffNoKeys, options_ended: 0, phases: &PHASES }
+        Self { variables: Variables::OffNoKeys, options_ended: 0, phases: &PHASES }
     }
 }
 
@@ -64,22 +64,14 @@ pub fn measurements(image: &[u8], conditions: &Conditions) -> Result<Measurement
     let uki = Uki::parse(image)?;
     let prediction = Prediction::of(&UkiBoot {
         uki: &uki,
-        secure_boot: &variables(conditions.secure_boot),
-        authority: None,
+        secure_boot: &conditions.variables.contents(),
+        authority: conditions.variables.authority(),
         options_ended: conditions.options_ended,
         loader: None,
         initrd: &uki.initrd_by_stub(),
         phases: conditions.phases,
     })?;
-    Ok(Measurements::of(&prediction, conditions.secure_boot))
-}
-
-fn variables(state: SecureBootState) -> SecureBoot {
-    let is_on = match state {
-        SecureBootState::OffNoKeys => Some(false),
-        SecureBootState::Absent => None,
-    };
-    SecureBoot { is_on, ..SecureBoot::default() }
+    Ok(Measurements::of(&prediction, conditions.variables.state()))
 }
 
 impl Measurements {
@@ -96,7 +88,7 @@ impl Measurements {
         if values(&prediction) != self.pcrs {
             return Err(MeasurementsFault::Values);
         }
-        if !has_variables(&prediction, &variables(self.secure_boot)) {
+        if !are_of_state(&prediction, self.secure_boot) {
             return Err(MeasurementsFault::SecureBoot);
         }
         Ok(prediction)
@@ -142,20 +134,6 @@ fn events(prediction: &Prediction) -> Vec<MeasuredEvent> {
         }
     };
     prediction.events().iter().map(event).collect()
-}
-
-/// Whether PCR 7 has the five variables with these contents.
-fn has_variables(prediction: &Prediction, variables: &SecureBoot) -> bool {
-    let mut found = prediction.events().iter().filter_map(|event| match event.what {
-        What::Variable(variable) => Some((variable, &event.digests[0])),
-        _ => None,
-    });
-    let all = attestation::predict::variable::SecureBootVariable::ALL;
-    let are_equal = all.into_iter().all(|variable| {
-        let digest = Hash::Sha256.digest(&variables.measured(variable));
-        found.next() == Some((variable, &digest))
-    });
-    are_equal && found.next().is_none()
 }
 
 fn to_hex<const N: usize>(digest: &Digest) -> Hex<N> {

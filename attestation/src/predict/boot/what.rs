@@ -49,7 +49,10 @@ impl fmt::Display for What {
             Self::LoadOptions => f.write_str("command line given to the kernel"),
             Self::Initrd => f.write_str("initrd given to the kernel"),
             Self::SectionName(name) => write!(f, "name of section {name}"),
-            Self::Section(name) => write!(f, "section {name}"),
+            Self::Section(name) => match meaning(name) {
+                Some(meaning) => write!(f, "section {name} ({meaning})"),
+                None => write!(f, "section {name}"),
+            },
             Self::Phase(word) => write!(f, "phase {word}"),
         }
     }
@@ -115,6 +118,20 @@ impl What {
             Self::SectionName(_) | Self::Section(_) | Self::Phase(_) => &[11],
         }
     }
+}
+
+/// What is in a section, where its name does not tell everybody.
+fn meaning(name: &str) -> Option<&'static str> {
+    Some(match name {
+        ".linux" => "kernel",
+        ".osrel" => "os-release",
+        ".cmdline" => "command line",
+        ".initrd" => "initrd",
+        ".ucode" => "microcode",
+        ".uname" => "kernel version",
+        ".sbat" => "revocation levels",
+        _ => return None,
+    })
 }
 
 /// Whether a text can be the word of a phase.

@@ -1,9 +1,65 @@
 use super::*;
+use crate::measure::{authority_of_log, variables_of_log};
 use crate::uki::tests::image;
+use attestation::event_log::EventLog;
 use attestation::predict::boot::BANKS;
+use attestation::predict::variable::{SecureBoot, SecureBootVariable};
+
+fn measured_with(variables: Variables) -> Measurements {
+    measurements(&image(), &Conditions { variables, ..Conditions::default() }).unwrap()
+}
 
 fn measured(state: SecureBootState) -> Measurements {
-    measurements(&image(), &Conditions { secure_boot: state, ..Conditions::default() }).unwrap()
+    measured_with(match state {
+        SecureBootState::OffNoKeys => Variables::OffNoKeys,
+        _ => Variables::Absent,
+    })
+}
+
+/// A real boot with keys: PCR 7 by the variables in its log is what its TPM held.
+#[test]
+fn keys_of_a_machine_come_from_its_log() {
+    const LOG: &[u8] = include_bytes!("../../../../attestation/vectors/uki-boot/secure-boot.log");
+    const BOOTS: &str = include_str!("../../../../attestation/vectors/uki-boot/boots.json");
+    let boots: serde_json::Value = serde_json::from_str(BOOTS).unwrap();
+    let log = EventLog::parse(LOG).unwrap();
+    let contents = variables_of_log(&log).unwrap();
+    let authority = authority_of_log(&log, &contents);
+    assert!(authority.is_some());
+    let measured = measured_with(Variables::Keys { contents: &contents, authority });
+    let seven = measured.pcrs.iter().find(|value| value.pcr == 7).unwrap();
+    assert_eq!(boots["pcrs"]["secure-boot"]["sha256"]["7"], seven.sha256.to_string());
+    assert_eq!(boots["pcrs"]["secure-boot"]["sha384"]["7"], seven.sha384.to_string());
+    assert!(!measured.events.iter().any(|event| event.what == "kernel"));
+    let prediction = measured.prediction().unwrap();
+    assert_eq!(Measurements::of(&prediction, SecureBootState::Keys), measured);
+    // The contents belong to it, as does the state's name.
+    let mut without = measured.clone();
+    for event in &mut without.events {
+        if event.what == "variable:db" {
+            event.content = None;
+        }
+    }
+    assert_eq!(without.prediction(), Err(MeasurementsFault::SecureBoot));
+    let renamed = Measurements { secure_boot: SecureBootState::OffNoKeys, ..measured };
+    assert_eq!(renamed.prediction(), Err(MeasurementsFault::SecureBoot));
+    let no_keys = measured_with(Variables::OffNoKeys);
+    let renamed = Measurements { secure_boot: SecureBootState::Keys, ..no_keys };
+    assert_eq!(renamed.prediction(), Err(MeasurementsFault::SecureBoot));
+}
+
+#[test]
+fn logs_without_all_variables_have_none() {
+    const LOG: &[u8] = include_bytes!("../../../../attestation/vectors/uki-boot/plain.log");
+    let log = EventLog::parse(LOG).unwrap();
+    let contents = variables_of_log(&log).unwrap();
+    assert_eq!(contents, SecureBoot { is_on: Some(false), ..SecureBoot::default() });
+    assert_eq!(contents.content(SecureBootVariable::Allowed), b"");
+    assert_eq!(authority_of_log(&log, &contents), None);
+    let name = LOG.windows(4).position(|window| window == b"d\0b\0").unwrap();
+    let mut other = LOG.to_vec();
+    other[name] = b'e';
+    assert_eq!(variables_of_log(&EventLog::parse(&other).unwrap()), None);
 }
 
 #[test]
