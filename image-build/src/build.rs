@@ -231,7 +231,6 @@ pub struct Built {
     /// SHA-256 of the lock.
     pub lock_sha256: String,
     /// Where the programs of this workspace in it come from, and what they were compiled from.
-    #[serde(flatten)]
     pub origin: Origin,
     /// Root hash of its root, in hexadecimal.
     pub root_hash: String,

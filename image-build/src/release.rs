@@ -18,6 +18,7 @@ use crate::lock::{Lock, LockFileError};
 use crate::measure::{self, GuestParts};
 use crate::output::{Output, OutputError};
 use crate::payload::{Index, PayloadError};
+use crate::programs::Origin;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -206,11 +207,17 @@ fn inputs(described: &BTreeMap<String, Built>) -> Result<Inputs, MakeError> {
 
 fn inputs_of(built: &Built) -> Result<Inputs, &'static str> {
     let hash = |text: &str| HexBytes::from_hex(text).ok_or("a hash of its description is none");
-    Ok(Inputs {
-        lock_sha256: hash(&built.lock_sha256)?,
-        toolchain_sha256: None,
-        source_sha256: None,
-        crates_sha256: None,
+    let lock_sha256 = hash(&built.lock_sha256)?;
+    Ok(match &built.origin {
+        Origin::Given => {
+            Inputs { lock_sha256, toolchain_sha256: None, source_sha256: None, crates_sha256: None }
+        }
+        Origin::Locked { toolchain_sha256, source_sha256, crates_sha256 } => Inputs {
+            lock_sha256,
+            toolchain_sha256: Some(hash(toolchain_sha256)?),
+            source_sha256: Some(hash(source_sha256)?),
+            crates_sha256: Some(hash(crates_sha256)?),
+        },
     })
 }
 
@@ -264,6 +271,7 @@ pub(crate) fn description(release: &Release, name: &str, image: &Image) -> Vec<u
     crate::build::description(&Built {
         image: name.to_owned(),
         lock_sha256: release.inputs.lock_sha256.to_string(),
+        origin: origin(&release.inputs),
         root_hash: image.root_hash.to_string(),
         command_line: Some(image.command_line.clone()),
         kernel_version: image.kernel_version.clone(),
@@ -273,6 +281,18 @@ pub(crate) fn description(release: &Release, name: &str, image: &Image) -> Vec<u
         module_count: image.module_count as usize,
         artifacts: image.artifacts.iter().filter(|(name, _)| **name != own).map(artifact).collect(),
     })
+}
+
+/// Where programs come from, as the manifest's inputs say it.
+fn origin(inputs: &Inputs) -> Origin {
+    match (inputs.toolchain_sha256, inputs.source_sha256, inputs.crates_sha256) {
+        (Some(toolchain), Some(source), Some(crates)) => Origin::Locked {
+            toolchain_sha256: toolchain.to_string(),
+            source_sha256: source.to_string(),
+            crates_sha256: crates.to_string(),
+        },
+        _ => Origin::Given,
+    }
 }
 
 /// Length and hash of a file.

@@ -91,21 +91,23 @@ fn files(audit: &mut Audit<'_>) -> Result<Vec<Check>, AuditError> {
     let mut files: Vec<(String, FileDigest)> =
         audit.release.all_files().map(|(name, file)| (name.to_owned(), *file)).collect();
     let folder = audit.options.folder.clone();
-    let problems =
-        in_threads(
-            &files,
-            audit.options.thread_count,
-            |(name, expected)| match release::digest_of(&folder.join(name)) {
-                Err(error) => Some(release::chain(&error)),
-                Ok(found) if found == *expected => None,
-                Ok(found) if found.bytes != expected.bytes => {
-                    Some(format!("it has {} bytes, and must have {}", found.bytes, expected.bytes))
-                }
-                Ok(found) => {
-                    Some(format!("its hash is {}, and must be {}", found.sha256, expected.sha256))
-                }
-            },
-        );
+    let problem_of = |(name, expected): &(String, FileDigest)| {
+        let path = folder.join(name);
+        if !path.exists() {
+            return Some("it is missing; fetch it".to_owned());
+        }
+        match release::digest_of(&path) {
+            Err(error) => Some(release::chain(&error)),
+            Ok(found) if found == *expected => None,
+            Ok(found) if found.bytes != expected.bytes => {
+                Some(format!("it has {} bytes, and must have {}", found.bytes, expected.bytes))
+            }
+            Ok(found) => {
+                Some(format!("its hash is {}, and must be {}", found.sha256, expected.sha256))
+            }
+        }
+    };
+    let problems = in_threads(&files, audit.options.thread_count, problem_of);
     let wrong = files.iter().zip(&problems).filter(|(_, problem)| problem.is_some());
     audit.wrong = wrong.map(|((name, _), _)| name.clone()).collect();
     let mut checks = Vec::new();

@@ -1,28 +1,24 @@
 //! The second tier: what machines will measure is what the manifest says, and every artifact is inside of those
 //! that hold it. Each artifact is read strictly: it is what our writers write, to the last byte of padding.
 
-use super::{Audit, AuditError, Check, Finding, Tier, check, truth};
-use crate::build::Contents;
-use crate::compare::{self, first_difference_of};
-use crate::gpt::Table;
+use super::{Audit, AuditError, Check, Finding, Tier, check, disk, truth};
+use crate::compare;
 use crate::payload::{CHUNK_BYTES, Index};
 use crate::pe::Pe;
-use crate::place::{Format, Place, partition_at};
+use crate::place::{Format, Place};
 use crate::release::{self, chain};
 use crate::tree::{Content, Node, Tree};
 use crate::verity::{self, Salt};
 use crate::{cpio, erofs, fat, measure};
-use os_kit_disk_layout::{SECTOR_BYTES, TAIL_SECTORS};
 use sha2::{Digest, Sha256};
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::BufReader;
 use types::release::Image;
 
 const TIER: Tier = Tier::Measure;
-/// A piece of what is empty on a disk.
-const HOLE_BYTES: usize = 1 << 20;
 
-type Found = Result<Vec<Finding>, Box<dyn std::error::Error>>;
+/// What a check found, or why it could not be made, which is a finding as well.
+pub(super) type Found = Result<Vec<Finding>, Box<dyn std::error::Error>>;
 
 /// All checks of this tier.
 pub fn checks(audit: &mut Audit<'_>) -> Result<Vec<Check>, AuditError> {
@@ -69,7 +65,7 @@ pub fn checks(audit: &mut Audit<'_>) -> Result<Vec<Check>, AuditError> {
             checks.push(one.check(
                 "disk.zst",
                 "its partitions are the artifacts, and all else is empty",
-                One::disk,
+                |one| disk::check(one.audit, one.name),
             ));
         }
         checks.push(
@@ -264,59 +260,6 @@ impl One<'_, '_> {
         Ok(findings)
     }
 
-    /// The disk is unpacked as a stream and held against what it must be: table, artifacts, zeros.
-    fn disk(&self) -> Found {
-        let contents = Contents::in_folder(&self.audit.options.folder, self.name)
-            .ok_or("no table of partitions has its name")?;
-        let by_label = contents.by_label().map_err(|path| path.display().to_string())?;
-        let mut lengths = std::collections::BTreeMap::new();
-        for (label, path) in &by_label {
-            lengths.insert(*label, path.metadata()?.len());
-        }
-        let placement = contents.table.place(&lengths, None)?;
-        let table = Table::of(&placement);
-        let zeros = Content::bytes(vec![0; HOLE_BYTES]);
-        let mut parts = vec![Content::bytes(table.head())];
-        let mut at = parts[0].length();
-        let fill = |parts: &mut Vec<Content>, at: &mut u64, end: u64| {
-            while *at < end {
-                let length = (end - *at).min(HOLE_BYTES as u64);
-                parts.push(if length == HOLE_BYTES as u64 {
-                    zeros.clone()
-                } else {
-                    zeros.part(0, length)
-                });
-                *at += length;
-            }
-        };
-        for partition in placement.partitions() {
-            let Some(path) = by_label.get(partition.label) else { continue };
-            fill(&mut parts, &mut at, partition.start_bytes);
-            let content = Content::file(path)?;
-            at += content.length();
-            parts.push(content);
-        }
-        fill(&mut parts, &mut at, placement.disk_bytes - TAIL_SECTORS * SECTOR_BYTES);
-        parts.push(Content::bytes(table.tail()));
-        let expected = Content::Joined(parts.into());
-        let file = File::open(self.audit.path(&format!("{}.disk.zst", self.name)))?;
-        let mut found = CountingReader { from: zstd::Decoder::new(file)?, bytes: 0 };
-        let byte = match first_difference_of(&mut expected.reader()?, &mut found) {
-            Ok(None) => return Ok(vec![]),
-            Ok(Some(byte)) => byte,
-            Err(error) => {
-                let problem =
-                    format!("it cannot be unpacked beyond byte {} ({error})", found.bytes);
-                return Ok(vec![Finding {
-                    place: Some(at_disk(&table, &by_label, found.bytes)),
-                    ..Finding::new(problem)
-                }]);
-            }
-        };
-        let problem = "it holds something else than the artifacts";
-        Ok(vec![Finding { place: Some(at_disk(&table, &by_label, byte)), ..Finding::new(problem) }])
-    }
-
     fn measured(&self) -> Found {
         let found = release::measured(&self.audit.options.folder, self.name)?;
         let mut findings = Vec::new();
@@ -369,24 +312,6 @@ impl One<'_, '_> {
     }
 }
 
-/// Where a byte of an unpacked disk lies.
-fn at_disk(
-    table: &Table,
-    by_label: &std::collections::BTreeMap<&'static str, &std::path::Path>,
-    byte: u64,
-) -> Place {
-    let Some((label, start, _)) = partition_at(table, byte) else {
-        return Place::of("outside of all partitions", byte);
-    };
-    let inside = by_label.get(label.as_str()).and_then(|path| {
-        let content = Content::file(path).ok()?;
-        let format = Format::of(&path.to_string_lossy());
-        (byte - start < content.length()).then(|| format.place(&content, byte - start))
-    });
-    let inside = inside.unwrap_or_else(|| Place::of("behind its content", byte - start));
-    inside.within(format!("partition {label}"))
-}
-
 fn files(tree: &Tree) -> impl Iterator<Item = (&crate::tree::TreePath, &Content)> {
     tree.walk().filter_map(|(path, _, inode)| match &inode.node {
         Node::File(content) => Some((path, content)),
@@ -396,18 +321,4 @@ fn files(tree: &Tree) -> impl Iterator<Item = (&crate::tree::TreePath, &Content)
 
 fn found(result: Found) -> Vec<Finding> {
     result.unwrap_or_else(|error| vec![Finding::new(chain(&*error))])
-}
-
-/// Counts what was read.
-struct CountingReader<R> {
-    from: R,
-    bytes: u64,
-}
-
-impl<R: Read> Read for CountingReader<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let got = self.from.read(buffer)?;
-        self.bytes += got as u64;
-        Ok(got)
-    }
 }

@@ -218,13 +218,16 @@ fn on_disk(audit: &Audit<'_>, name: &str, right: &Content, byte: u64) -> io::Res
     let Some((label, start, _)) = partition_at(&table, frame.disk_at) else {
         return Ok(place.within("outside of all partitions"));
     };
-    // What is in the partition is a file of the release: the first of its files in the frame is named.
+    // What is in the partition is a file of the release, which tells what the frame begins and ends with.
     let image = name.trim_end_matches(".disk.zst");
     let file = Contents::in_folder(&audit.options.folder, image).and_then(|contents| {
         let path: PathBuf = contents.by_label().ok()?.get(label.as_str())?.to_path_buf();
-        let inside = Format::of(&path.to_string_lossy())
-            .place(&Content::file(&path).ok()?, frame.disk_at - start);
-        (!inside.steps.is_empty()).then(|| format!("from {inside} on"))
+        let content = Content::file(&path).ok()?;
+        let format = Format::of(&path.to_string_lossy());
+        let end = (last - start).min(content.length().saturating_sub(1));
+        let [first, last] = [frame.disk_at - start, end].map(|at| format.place(&content, at));
+        let (first, last) = (first.steps.last()?, last.steps.last()?);
+        Some(if first == last { first.clone() } else { format!("from {first} to {last}") })
     });
     let place = match file {
         Some(file) => place.within(file),

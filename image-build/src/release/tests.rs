@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::build::{Artifact, Contents};
-use crate::lock::{FORMAT, LockedImage, LockedIndex, LockedPackage};
+use crate::lock::{FORMAT, LockedImage, LockedIndex, LockedPackage, LockedToolchain};
 use crate::payload;
 use crate::rootfs::Unpacked;
 use crate::sbom::Bill;
@@ -84,6 +84,7 @@ fn lock() -> Lock {
         images: [("guestos", image(&["libc6", "systemd"])), ("setupos", image(&["systemd"]))]
             .map(|(name, image)| (name.to_owned(), image))
             .into(),
+        toolchain: LockedToolchain { request_sha256: "4".repeat(64), packages: vec![] },
         packages: ["libc6", "linux", "ovmf", "systemd"].map(package).into(),
     }
 }
@@ -208,6 +209,11 @@ fn image(name: &str, folder: &Path, lock: &Lock, crates: &[Crate]) {
     let built = Built {
         image: name.into(),
         lock_sha256: lock.sha256(),
+        origin: Origin::Locked {
+            toolchain_sha256: "a".repeat(64),
+            source_sha256: "b".repeat(64),
+            crates_sha256: "c".repeat(64),
+        },
         root_hash,
         command_line: Some(command_line),
         kernel_version: "6.12.1".into(),
