@@ -3,7 +3,9 @@
 use image_build::archive::ar::ArReader;
 use image_build::archive::{Compression, Deb, Decoder, EntryKind, TarReader};
 use image_build::debian::{Clause, Version, deb822};
+use image_build::programs::crates::{Crate, Crates};
 use std::io::Read;
+use std::path::Component;
 
 /// More than any input can honestly hold; what expands further is read no further.
 const OUTPUT_BYTES_MAX: u64 = 1 << 20;
@@ -56,6 +58,19 @@ pub fn deb(data: &[u8]) {
     }
     let mut reader = TarReader::new(content.take(OUTPUT_BYTES_MAX));
     while let Ok(Some(_)) = reader.next_entry() {}
+}
+
+/// The archive of a crate, and `Cargo.lock`: nothing lies outside of the crate's folder, nothing is unpinned.
+pub fn crate_archive(data: &[u8]) {
+    if let Ok(crates) = Crates::parse(data) {
+        assert!(crates.all.iter().all(|found| found.sha256.len() == 64));
+    }
+    let (name, version, sha256) = ("a".into(), "1.0.0".into(), String::new());
+    let _ = Crate { name, version, sha256 }.read(data, &mut |path, _| {
+        assert!(path.starts_with("a-1.0.0"));
+        assert!(path.components().all(|part| matches!(part, Component::Normal(_))));
+        Ok(())
+    });
 }
 
 /// Compressed bytes; the first byte says how. No more comes out than is allowed.

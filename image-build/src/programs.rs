@@ -22,6 +22,7 @@ pub use error::ProgramsError;
 use crate::lock::Lock;
 use crate::manifest::Manifest;
 use crate::store::{Mirrors, Store};
+use crate::toolchain::launch::Plan;
 use crate::toolchain::{self, Description, Toolchain, names_path};
 use crates::Crates;
 use serde::{Deserialize, Serialize};
@@ -203,7 +204,7 @@ fn key(options: &Options, lock: &Lock, description: &Description, inputs: [&Stri
     line(VERSION);
     inputs.into_iter().for_each(|input| line(input));
     line(&lock.time_s.to_string());
-    line(&serde_json::to_string(&description.layout).expect("a layout has only plain values"));
+    line(&Plan::settings(&description.layout));
     line(compile::SETTINGS);
     options.programs.iter().for_each(|name| line(name));
     hex::encode(hasher.finalize())

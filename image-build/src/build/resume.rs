@@ -118,8 +118,7 @@ pub fn begin(folder: &Path, image: &str) -> Result<(), OutputError> {
 
 /// Says that the image is whole.
 pub fn finish(folder: &Path, image: &str, key: &str, built: &Built) -> Result<(), BuildError> {
-    let mut text = serde_json::to_vec_pretty(built).expect("a description has only plain values");
-    text.push(b'\n');
+    let text = super::description(built);
     write_bytes(&folder.join(format!(".{image}.inputs")), key.as_bytes())?;
     Ok(write_bytes(&folder.join(format!("{image}.json")), &text)?)
 }

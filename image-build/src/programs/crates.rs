@@ -215,8 +215,24 @@ impl Crate {
         format!("{}-{}", self.name, self.version)
     }
 
-    /// Unpacks an archive: files and folders below `name-version`, and nothing else.
+    /// Unpacks an archive.
     fn unpack(&self, archive: &[u8], folder: &Path) -> Result<(), CrateError> {
+        self.read(archive, &mut |path, file| {
+            let place = folder.join(path);
+            let Some((bytes, mode)) = file else {
+                return fs::create_dir_all(&place).map_err(at("create", &place));
+            };
+            let parent = place.parent().unwrap_or(folder);
+            fs::create_dir_all(parent).map_err(at("create", parent))?;
+            fs::write(&place, bytes).map_err(at("write", &place))?;
+            fs::set_permissions(&place, Permissions::from_mode(mode))
+                .map_err(at("set the mode of", &place))
+        })
+    }
+
+    /// Reads an archive, which must hold files and folders below `name-version`, and nothing else. Each is
+    /// given to `take`: its path, and of a file its bytes and its mode.
+    pub fn read(&self, archive: &[u8], take: &mut Take) -> Result<(), CrateError> {
         let damaged = |problem: String| CrateError::Archive {
             name: self.name.clone(),
             version: self.version.clone(),
@@ -235,20 +251,13 @@ impl Crate {
             if !is_plain || !path.starts_with(self.folder()) {
                 return Err(damaged(format!("{} lies outside of its folder", path.display())));
             }
-            let place = folder.join(path);
             match entry.kind {
-                EntryKind::Directory => {
-                    fs::create_dir_all(&place).map_err(at("create", &place))?;
-                }
+                EntryKind::Directory => take(path, None)?,
                 EntryKind::File => {
-                    let parent = place.parent().unwrap_or(folder);
-                    fs::create_dir_all(parent).map_err(at("create", parent))?;
                     let mut bytes = Vec::new();
                     tar.read_to_end(&mut bytes).map_err(|error| damaged(error.to_string()))?;
-                    fs::write(&place, bytes).map_err(at("write", &place))?;
                     let mode = if entry.mode & 0o111 == 0 { 0o644 } else { 0o755 };
-                    fs::set_permissions(&place, Permissions::from_mode(mode))
-                        .map_err(at("set the mode of", &place))?;
+                    take(path, Some((&bytes, mode)))?;
                 }
                 _ => return Err(damaged(format!("{} is a link", path.display()))),
             }
@@ -256,6 +265,9 @@ impl Crate {
         Ok(())
     }
 }
+
+/// Takes what is in an archive: a path, and of a file its bytes and its mode.
+pub type Take<'a> = dyn FnMut(&Path, Option<(&[u8], u32)>) -> Result<(), CrateError> + 'a;
 
 /// A name or a version that is one name of a path.
 fn is_word(text: &str) -> bool {

@@ -34,6 +34,10 @@ const IMAGE_LINKER: &str = "image-cc";
 const NAMES: [&str; 9] =
     ["ar", "c++", "cargo", "cc", "clang", "clang++", IMAGE_LINKER, "ld.lld", "rustc"];
 
+/// How everything is linked. clang would choose by the host's distribution, which it reads from
+/// `/etc/os-release`; what is said here comes last and counts. The id of a program follows from its content.
+const LINK: &str = "-Wl,--hash-style=gnu,--enable-new-dtags,-z,relro,-z,now,--build-id=sha1";
+
 /// What the launchers of one build know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -86,6 +90,23 @@ impl Plan {
         Some(Call { program: below(&self.root, &self.layout.loader), arguments: all })
     }
 
+    /// All that the launchers of a toolchain add to what is asked of them, without the places of one machine:
+    /// a change of it makes other programs.
+    pub fn settings(layout: &Layout) -> String {
+        let plan = Self {
+            root: "/toolchain".into(),
+            layout: layout.clone(),
+            remap: vec![("/work".into(), "/plinth".into())],
+        };
+        let sample: Vec<OsString> = ["--crate-name", "a", "--target", "b"].map(Into::into).into();
+        let both = [&sample[..], &sample[..2]];
+        let calls: Vec<_> = NAMES
+            .iter()
+            .flat_map(|name| both.map(|given| plan.command(Path::new("/tools"), name, given)))
+            .collect();
+        format!("{calls:?}")
+    }
+
     /// The folders of libraries, as the loader takes them.
     fn libraries(&self) -> OsString {
         let paths: Vec<_> =
@@ -134,8 +155,7 @@ impl Plan {
             pair.push(to);
             all.push(pair);
         }
-        // The id of a program follows from its content.
-        all.push("-Wl,--build-id=sha1".into());
+        all.push(LINK.into());
         if runs == Runs::WhileBuilding {
             let loader = below(&self.root, &self.layout.loader);
             all.extend(["-Xlinker".into(), joined("--dynamic-linker=", &loader)]);

@@ -92,6 +92,16 @@ fn rustc_links_by_what_it_compiles_for() {
 }
 
 #[test]
+fn settings_say_all_that_is_added() {
+    let text = Plan::settings(&plan().layout);
+    for part in
+        ["--hash-style=gnu", "image-cc", "--remap-path-prefix", "/llvm/resources", "-rpath="]
+    {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
 fn clang_calling_itself_is_left_as_it_is() {
     assert_eq!(call("cc", &["-cc1", "-x"])[6..], ["-cc1", "-x"]);
 }

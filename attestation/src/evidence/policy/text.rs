@@ -1,0 +1,92 @@
+//! The policy as it is written.
+
+use super::snp::SnpText;
+use super::tpm::TpmText;
+use super::{Policy, PolicyError, check_sections};
+use crate::evidence::Role;
+use serde::{Deserialize, Deserializer};
+use std::collections::BTreeSet;
+
+/// The version of policies that is read.
+const VERSION: u32 = 1;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct PolicyText {
+    version: u32,
+    roles: BTreeSet<Role>,
+    age_heights_max: u64,
+    #[serde(deserialize_with = "present")]
+    tpm: Option<TpmText>,
+    #[serde(deserialize_with = "present")]
+    snp: Option<SnpText>,
+}
+
+impl TryFrom<PolicyText> for Policy {
+    type Error = PolicyError;
+
+    fn try_from(text: PolicyText) -> Result<Self, PolicyError> {
+        if text.version != VERSION {
+            return Err(PolicyError::Version(text.version));
+        }
+        let policy = Self {
+            roles: text.roles,
+            age_heights_max: text.age_heights_max,
+            tpm: text.tpm.map(TryInto::try_into).transpose()?,
+            snp: text.snp.map(TryInto::try_into).transpose()?,
+        };
+        check_sections(&policy)?;
+        Ok(policy)
+    }
+}
+
+/// A field that may be null and may not be missing. serde takes a missing one for null by itself.
+pub fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Option::deserialize(deserializer)
+}
+
+/// Bytes in hex.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Hex(pub Vec<u8>);
+
+impl<'de> Deserialize<'de> for Hex {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        hex::decode(text).map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+impl Hex {
+    /// Exactly so many bytes.
+    pub fn array<const N: usize>(&self, what: &str) -> Result<[u8; N], PolicyError> {
+        let wrong =
+            || PolicyError::Length { what: what.to_owned(), bytes: self.0.len(), wanted: N };
+        self.0.as_slice().try_into().map_err(|_| wrong())
+    }
+}
+
+/// The word `any`, or a list of what is accepted.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub enum AnyOr<T> {
+    /// Must be the word `any`.
+    Word(String),
+    /// These.
+    List(Vec<T>),
+}
+
+impl<T> AnyOr<T> {
+    /// The list; none for `any`.
+    pub fn list(self, what: &'static str) -> Result<Option<Vec<T>>, PolicyError> {
+        match self {
+            Self::Word(word) if word == "any" => Ok(None),
+            Self::Word(word) => Err(PolicyError::Word { word, what: "`any` and no list" }),
+            Self::List(list) if list.is_empty() => Err(PolicyError::Empty(what)),
+            Self::List(list) => Ok(Some(list)),
+        }
+    }
+}
