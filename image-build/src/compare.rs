@@ -14,7 +14,7 @@ mod nested;
 mod tests;
 mod trees;
 
-pub use cause::{Cause, of_bytes};
+pub use cause::{Cause, differs_in_one_byte, of_bytes};
 
 use crate::output::read_full;
 use crate::place::{Format, Place};

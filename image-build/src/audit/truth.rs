@@ -48,7 +48,10 @@ pub fn locate(
     });
     let (cause, detail) = compare::of_bytes(&right, &found, byte).map_err(failed)?;
     // Between a good file and a wrong one, a guess at what a build did would mislead.
-    finding.cause = matches!(cause, Cause::Damage | Cause::Length).then_some(cause);
+    finding.cause = match compare::differs_in_one_byte(&right, &found, byte).map_err(failed)? {
+        true => Some(Cause::Damage),
+        false => Some(cause).filter(|cause| *cause == Cause::Length),
+    };
     finding.problem += &format!("; first other byte: {detail}");
     Ok(finding)
 }

@@ -67,20 +67,31 @@ pub fn of_bytes(one: &Content, two: &Content, at: u64) -> io::Result<(Cause, Str
     if at >= one.length() || at >= two.length() {
         return Ok((Cause::Length, format!("{} bytes and {} bytes", one.length(), two.length())));
     }
-    if is_time(&a, &b, here) {
+    if text_time(&a, here) && text_time(&b, here) {
         return Ok((Cause::Time, detail));
     }
     let has_path = |bytes: &[u8]| word(bytes, here).contains(&b'/');
     if has_path(&a) && has_path(&b) {
         return Ok((Cause::Path, detail));
     }
+    let is_alone = differs_in_one_byte(one, two, at)?;
+    let flipped = a.get(here).zip(b.get(here)).is_some_and(|(a, b)| (a ^ b).is_power_of_two());
+    if is_alone && flipped {
+        return Ok((Cause::Damage, detail));
+    }
+    if number_time(&a, &b, here) {
+        return Ok((Cause::Time, detail));
+    }
     if one.length() == two.length() && one.length() <= WHOLE_BYTES_MAX && same_counts(one, two)? {
         return Ok((Cause::Order, detail));
     }
-    let behind = |content: &Content| content.part(at + 1, u64::MAX);
-    let is_alone =
-        one.length() == two.length() && first_difference(&behind(one), &behind(two))?.is_none();
     Ok((if is_alone { Cause::Damage } else { Cause::Content }, detail))
+}
+
+/// Whether the byte at `at`, where they first differ, is the only one that does.
+pub fn differs_in_one_byte(one: &Content, two: &Content, at: u64) -> io::Result<bool> {
+    let behind = |content: &Content| content.part(at + 1, u64::MAX);
+    Ok(one.length() == two.length() && first_difference(&behind(one), &behind(two))?.is_none())
 }
 
 /// A few bytes, readable if they are text.
@@ -104,11 +115,7 @@ fn word(bytes: &[u8], here: usize) -> &[u8] {
     &bytes[start..here + length]
 }
 
-/// Whether both have a time there: a number of seconds in text or in four or eight bytes, or a date.
-fn is_time(a: &[u8], b: &[u8], here: usize) -> bool {
-    text_time(a, here) && text_time(b, here) || number_time(a, b, here)
-}
-
+/// Whether there is a time in text: a number of seconds, a date, or a time of day.
 fn text_time(bytes: &[u8], here: usize) -> bool {
     let is_part = |byte: &u8| byte.is_ascii_digit() || b"-:TZ.+/ ".contains(byte);
     let Some((before, after)) = bytes.split_at_checked(here) else { return false };
