@@ -10,18 +10,22 @@
 //! events are read as hints, and an event's data counts as measured only if its hash is the event's
 //! digest.
 
+mod added;
 mod align;
 mod cause;
+mod roots;
 mod seen;
 #[cfg(test)]
 mod tests;
 
+pub use added::Added;
 pub use cause::{Cause, Finding};
+pub use roots::{Root, roots};
 pub use seen::Seen;
 
 use crate::crypto::Hash;
 use crate::event_log::EventLog;
-use crate::predict::boot::{BANKS, PREDICTED, Prediction, What};
+use crate::predict::boot::{BANKS, PREDICTED, PredictedEvent, Prediction, What};
 use crate::tpm::PcrValues;
 use align::{Gap, gaps};
 use seen::Names;
@@ -61,20 +65,51 @@ pub fn explain(observed: &Observed, expected: &Prediction, bank: Hash) -> Vec<Fi
     };
     let names = Names::new(observed, expected, bank);
     let mut findings = Vec::new();
+    let cut_off = cut_off(observed, expected, bank);
+    findings.extend(cut_off.clone());
     for pcr in PREDICTED {
-        findings.extend(explain_pcr(observed, expected, &names, pcr));
+        if cut_off.is_none() {
+            findings.extend(explain_pcr(observed, expected, &names, pcr));
+        }
         findings.extend(against_quote(observed, expected, &replayed, bank, pcr));
     }
     findings
 }
 
+/// Whether each PCR has what is expected up to a point and nothing from there on, in several of them:
+/// the rest of the log is missing, not one event here and one there.
+fn cut_off(observed: &Observed, expected: &Prediction, bank: Hash) -> Option<Finding> {
+    let (mut pcrs, mut missing) = (0, 0);
+    for pcr in PREDICTED {
+        let wanted = logged(expected, pcr).map(|event| event.digest(bank));
+        let found = observed
+            .log
+            .events()
+            .iter()
+            .filter(|event| event.is_extended() && event.pcr == u32::from(pcr));
+        let (wanted, found): (Vec<_>, Vec<_>) =
+            (wanted.collect(), found.map(|event| event.digest(bank)).collect());
+        if !wanted.starts_with(&found) {
+            return None;
+        }
+        if wanted.len() > found.len() {
+            pcrs += 1;
+            missing += wanted.len() - found.len();
+        }
+    }
+    let finding = Finding { pcr: None, event: None, cause: Cause::CutOff { missing } };
+    (pcrs > 1).then_some(finding)
+}
+
+/// The events of a PCR that firmware logs: all but the phases, which the running system extends.
+fn logged(expected: &Prediction, pcr: u8) -> impl Iterator<Item = &PredictedEvent> {
+    let events = expected.events().iter();
+    events.filter(move |event| event.pcr == pcr && !matches!(event.what, What::Phase(_)))
+}
+
 fn explain_pcr(observed: &Observed, expected: &Prediction, names: &Names, pcr: u8) -> Vec<Finding> {
     let bank = names.bank();
-    let wanted: Vec<_> = expected
-        .events()
-        .iter()
-        .filter(|event| event.pcr == pcr && !matches!(event.what, What::Phase(_)))
-        .collect();
+    let wanted: Vec<_> = logged(expected, pcr).collect();
     let found: Vec<_> = observed
         .log
         .events()
@@ -125,15 +160,12 @@ fn against_quote(
             });
         }
     }
-    Some(Finding { pcr: Some(pcr), event: None, cause: Cause::NotInLog })
+    let is_expected = expected.values(bank).get(bank, pcr) == Some(quoted);
+    let cause = if is_expected { Cause::LogAlone } else { Cause::NotInLog };
+    Some(Finding { pcr: Some(pcr), event: None, cause })
 }
 
-fn phases(
-    expected: &Prediction,
-    pcr: u8,
-) -> impl Iterator<Item = &crate::predict::boot::PredictedEvent> {
-    expected
-        .events()
-        .iter()
-        .filter(move |event| event.pcr == pcr && matches!(event.what, What::Phase(_)))
+fn phases(expected: &Prediction, pcr: u8) -> impl Iterator<Item = &PredictedEvent> {
+    let events = expected.events().iter();
+    events.filter(move |event| event.pcr == pcr && matches!(event.what, What::Phase(_)))
 }

@@ -5,8 +5,12 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::attest::AttestCommand;
+use crate::audit::Audit;
 use crate::drill::Kind;
 use crate::image::ImageCommand;
+use crate::measure::MeasureCommand;
+use crate::release::ReleaseCommand;
+use crate::spec::SpecCommand;
 
 /// Run and watch a Plinth network on this machine.
 #[derive(Debug, Parser)]
@@ -48,6 +52,26 @@ pub enum Command {
         #[command(subcommand)]
         command: ImageCommand,
     },
+    /// What machines will measure of an image, and why one measured something else.
+    Measure {
+        /// What to measure.
+        #[command(subcommand)]
+        command: MeasureCommand,
+    },
+    /// What a standardized machine must have, and whether this one has it.
+    Spec {
+        /// What to do.
+        #[command(subcommand)]
+        command: SpecCommand,
+    },
+    /// The manifest of a release: one file that names every image, and what machines will measure.
+    Release {
+        /// What to do.
+        #[command(subcommand)]
+        command: ReleaseCommand,
+    },
+    /// Check that a release is what it says, and say where it is not.
+    Audit(Box<Audit>),
     /// Break a network of its own on purpose and check that nothing is lost.
     Drill(Drill),
 }

@@ -215,6 +215,9 @@ pub enum Error {
     /// Something did not hold in a drill.
     #[error("not everything held; the report says what")]
     DrillFailed,
+    /// Something of a release, or of a second build, is not as it must be.
+    #[error("not everything matched; the report says what and where")]
+    NotMatched,
     /// An image.
     #[error(transparent)]
     Image(Box<crate::image::ImageError>),
@@ -224,6 +227,9 @@ pub enum Error {
     /// Evidence that was refused, by these checks.
     #[error("refused by {0}")]
     Refused(String),
+    /// A machine that is not what it should be.
+    #[error("{0}")]
+    Deviates(String),
     /// Input that no verdict can be made of.
     #[error("{0}")]
     Unusable(String),
@@ -265,15 +271,20 @@ impl Error {
 
     /// The error with all its causes, on one line each level once.
     pub fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
-        }
-        text
+        chain_of(self)
     }
+}
+
+/// An error with all its causes, on one line.
+pub(crate) fn chain_of(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }
 
 #[cfg(test)]

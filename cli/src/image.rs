@@ -4,9 +4,11 @@
 mod arguments;
 mod build;
 mod disk;
+mod elsewhere;
 mod lock;
 mod places;
 mod programs;
+mod verify;
 
 pub use arguments::ImageCommand;
 
@@ -59,6 +61,8 @@ pub enum ImageError {
 /// Runs a command of `plinth image` and prints what came of it.
 pub fn run(command: &ImageCommand) -> Result<(), Error> {
     let result = match command {
+        ImageCommand::VerifyReproducible(arguments) => return verify::run(arguments),
+        ImageCommand::BuildElsewhere(arguments) => elsewhere::run(arguments),
         ImageCommand::Lock(arguments) => lock::run(arguments),
         ImageCommand::Build(arguments) => build::run(arguments),
         ImageCommand::Disk(arguments) => disk::run(arguments),

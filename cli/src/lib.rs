@@ -12,6 +12,7 @@
 
 mod arguments;
 mod attest;
+mod audit;
 mod create;
 pub mod drill;
 mod error;
@@ -20,10 +21,13 @@ mod interrupt;
 mod launcher;
 mod layout;
 mod machine;
+mod measure;
 mod nodes;
 mod output;
 mod ports;
+mod release;
 mod run;
+mod spec;
 mod status;
 mod system_canisters;
 mod up;

@@ -16,7 +16,7 @@ use crate::layout::Layout;
 use crate::nodes::{self, Lifetime};
 use crate::status::{self, NetworkStatus};
 use crate::up::{self, Wanted, progress};
-use crate::{image, launcher, output, ports};
+use crate::{audit, image, launcher, measure, output, ports, release, spec};
 
 /// Parses a command line; for tests and documentation.
 pub fn parse(arguments: &[OsString]) -> Result<Arguments, clap::Error> {
@@ -52,6 +52,10 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Drill(arguments) => run_drill(&arguments),
         Command::Attest { command } => attest::run(&command),
         Command::Image { command } => image::run(&command),
+        Command::Measure { command } => measure::run(&command),
+        Command::Spec { command } => spec::run(&command),
+        Command::Release { command } => release::run(&command),
+        Command::Audit(arguments) => audit::run(&arguments),
         Command::Node { command } => match command {
             NodeCommand::Start(one) => start_node(&one),
             NodeCommand::Stop(one) => stop_node(&one),

@@ -1,6 +1,7 @@
 //! One function for each decoder of foreign bytes: it must not panic, and what it accepts must
 //! satisfy what is asserted here. `targets/` hands them to libFuzzer; see README.md.
 
+mod attestation_evidence;
 mod attestation_snp;
 mod attestation_tpm;
 mod chain_key;
@@ -8,10 +9,13 @@ mod configuration;
 mod consensus;
 mod delegation;
 mod early_boot;
+mod image_readers;
 mod images;
 mod management;
+mod measure;
 mod packages;
 
+pub use attestation_evidence::{evidence, evidence_rules};
 pub use attestation_snp::{snp_report, x509};
 pub use attestation_tpm::{event_log, tpm_public, tpm_quote, uki};
 pub use chain_key::{shares, transcript};
@@ -19,8 +23,10 @@ pub use configuration::subnet_config;
 pub use consensus::{consensus, payload, peer_message};
 pub use delegation::delegation;
 pub use early_boot::early_boot;
+pub use image_readers::{cpio_read, erofs_read, fat_read, release_manifest};
 pub use images::{gpt, pe, update_payload};
 pub use management::management_call;
+pub use measure::{boot_archive, measurements, smbios, snp_firmware};
 pub use packages::{ar, compressed, crate_archive, deb, deb822, tar};
 
 use bytes::Bytes;

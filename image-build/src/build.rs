@@ -15,6 +15,8 @@ mod disk;
 mod resume;
 mod uki;
 
+pub(crate) use disk::Contents;
+
 use crate::lock::{Lock, LockFileError, LockedPackage};
 use crate::manifest::{Manifest, ManifestError, Variant};
 use crate::output::{Output, OutputError};
@@ -222,14 +224,12 @@ pub struct Artifact {
 
 /// A finished build.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Built {
     /// Name of the image or of its variant.
     pub image: String,
     /// SHA-256 of the lock.
     pub lock_sha256: String,
     /// Where the programs of this workspace in it come from, and what they were compiled from.
-    #[serde(flatten)]
     pub origin: Origin,
     /// Root hash of its root, in hexadecimal.
     pub root_hash: String,
@@ -247,6 +247,19 @@ pub struct Built {
     pub module_count: usize,
     /// Its files, by name.
     pub artifacts: Vec<Artifact>,
+}
+
+impl Built {
+    /// Reads a description, strictly: written again, it is the same.
+    pub fn parse(json: &[u8]) -> Result<Self, serde_json::Error> {
+        // serde cannot refuse unknown fields where one of the fields is flattened.
+        let built: Self = serde_json::from_slice(json)?;
+        let given: serde_json::Value = serde_json::from_slice(json)?;
+        if serde_json::to_value(&built)? != given {
+            return Err(serde::de::Error::custom("it has a field that no description has"));
+        }
+        Ok(built)
+    }
 }
 
 /// Reads the manifests of a clone, by name.
@@ -498,7 +511,15 @@ fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), OutputError> {
     output.commit()
 }
 
-fn artifact(name: &str, path: &Path) -> Result<Artifact, OutputError> {
+/// The text of `IMAGE.json`.
+pub(crate) fn description(built: &Built) -> Vec<u8> {
+    let mut text = serde_json::to_vec_pretty(built).expect("a description has only plain values");
+    text.push(b'\n');
+    text
+}
+
+/// A file by its length and hash.
+pub(crate) fn artifact(name: &str, path: &Path) -> Result<Artifact, OutputError> {
     let mut file = File::open(path).map_err(OutputError::at("read", path))?;
     let mut hasher = Sha256::new();
     let mut chunk = vec![0; CHUNK_BYTES];

@@ -6,6 +6,14 @@
 //! carries the bytes, as the kernel and GNU cpio expect. The format has neither extended attributes
 //! nor files of 4 GiB, nor owners above 32 bits.
 
+mod place;
+mod read;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use read::read_tree;
+pub use read::{Archive, Record, length_bytes, read};
+
 use crate::tree::{Content, Inode, InodeId, Node, Tree, TreePath};
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -44,7 +52,7 @@ pub enum CpioError {
 /// Writes a tree. The kernel wants nothing after the trailer; the archive is padded to 512 bytes, as
 /// GNU cpio does.
 pub fn write(tree: &Tree, to: &mut impl Write) -> Result<u64, CpioError> {
-    let mut archive = Archive { to, length: 0 };
+    let mut archive = Writer { to, length: 0 };
     let mut numbers: BTreeMap<InodeId, (u32, u32)> = BTreeMap::new();
     for (path, id, inode) in tree.walk().filter(|(path, ..)| !path.is_root()) {
         let next = numbers.len() as u32 + 1;
@@ -80,12 +88,12 @@ struct Fields {
     length: u32,
 }
 
-struct Archive<'a, W> {
+struct Writer<'a, W> {
     to: &'a mut W,
     length: u64,
 }
 
-impl<W: Write> Archive<'_, W> {
+impl<W: Write> Writer<'_, W> {
     fn file(
         &mut self,
         path: &TreePath,

@@ -19,7 +19,9 @@
 
 mod directory;
 mod inode;
+mod place;
 mod plan;
+mod read;
 mod write;
 mod xattr;
 
@@ -27,6 +29,8 @@ mod xattr;
 mod tests;
 
 pub use plan::Plan;
+pub(crate) use read::read_tree;
+pub use read::{Volume, length_bytes, read};
 
 use crate::tree::TreePath;
 use std::io;

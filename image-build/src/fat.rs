@@ -13,8 +13,13 @@ mod boot;
 mod entry;
 mod geometry;
 mod name;
+mod place;
+mod read;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use read::read_tree;
+pub use read::{Volume, read};
 
 use crate::tree::{Content, Node, Tree, TreePath};
 use entry::{Attributes, DirectoryEntry};

@@ -8,7 +8,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-pub use read::{GptError, read};
+pub use read::{GptError, read, read_head};
 
 use os_kit_disk_layout::{Guid, HEAD_SECTORS, Placement, SECTOR_BYTES, TAIL_SECTORS};
 use std::io::{self, Seek, SeekFrom, Write};
@@ -19,6 +19,8 @@ const ENTRY_BYTES: usize = 128;
 const ENTRIES_BYTES: usize = ENTRY_COUNT * ENTRY_BYTES;
 const HEADER_BYTES: usize = 92;
 const SIGNATURE: [u8; 8] = *b"EFI PART";
+/// Bytes of protective record, header and entries at the beginning of a disk.
+pub const HEAD_BYTES: usize = (HEAD_SECTORS * SECTOR_BYTES) as usize;
 /// Revision 1.0.
 const REVISION: u32 = 0x0001_0000;
 /// UTF-16 units of a label.

@@ -19,12 +19,15 @@
 //! - [`erofs`], [`verity`], [`cpio`], [`fat`], [`gpt`], [`uki`]: the writers, one for each format,
 //!   the same bytes for the same input.
 //! - [`disk`], [`payload`]: what is shipped: whole disks to install, chunks to update.
+//! - [`measure`]: what a machine will measure of an image, computed before it boots.
 //! - [`pe`]: executables for firmware, read strictly.
 //! - [`output`]: files that exist whole or not at all.
 //! - [`tree`]: the files of an image, in one order, under rules that every writer may rely on.
 
 pub mod archive;
+pub mod audit;
 pub mod build;
+pub mod compare;
 pub mod cpio;
 pub mod debian;
 pub mod disk;
@@ -33,12 +36,16 @@ pub mod fat;
 pub mod gpt;
 pub mod lock;
 pub mod manifest;
+pub mod measure;
 pub mod output;
 pub mod payload;
 pub mod pe;
+pub mod place;
 pub mod programs;
+pub mod release;
 pub mod rootfs;
 pub mod sbom;
+pub mod source;
 pub mod store;
 pub mod toolchain;
 pub mod tree;

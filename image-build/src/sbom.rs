@@ -84,7 +84,7 @@ impl Bill {
         Ok(Self::of(image, (version, time_s), &packages, &rootfs.unpacked, &crates))
     }
 
-    fn of(
+    pub(crate) fn of(
         image: &str,
         (version, time_s): (String, u64),
         packages: &[&LockedPackage],
@@ -158,11 +158,10 @@ fn debian(
     for (id, text) in licence.texts {
         texts.entry(id).or_insert(text);
     }
-    let LockedPackage { name, version, architecture, .. } = package;
     Component {
-        name: name.clone(),
-        version: version.clone(),
-        purl: format!("pkg:deb/debian/{}@{}?arch={architecture}", quoted(name), quoted(version)),
+        name: package.name.clone(),
+        version: package.version.clone(),
+        purl: debian_purl(package),
         sha256: package.sha256.clone(),
         licence: licence.expression,
         supplier: Supplier::Debian,
@@ -174,12 +173,23 @@ fn rust(found: &Crate) -> Component {
     Component {
         name: found.name.clone(),
         version: found.version.clone(),
-        purl: format!("pkg:cargo/{}@{}", quoted(&found.name), quoted(&found.version)),
+        purl: crate_purl(found),
         sha256: found.sha256.clone(),
         licence: found.licence.clone(),
         supplier: Supplier::Crates,
         source: None,
     }
+}
+
+/// The address of a package of Debian.
+pub(crate) fn debian_purl(package: &LockedPackage) -> String {
+    let LockedPackage { name, version, architecture, .. } = package;
+    format!("pkg:deb/debian/{}@{}?arch={architecture}", quoted(name), quoted(version))
+}
+
+/// The address of a crate.
+pub(crate) fn crate_purl(found: &Crate) -> String {
+    format!("pkg:cargo/{}@{}", quoted(&found.name), quoted(&found.version))
 }
 
 /// As addresses of packages write what is not plain.

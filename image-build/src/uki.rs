@@ -6,7 +6,7 @@
 //! `.sbat` stays. Nothing else is put in: any further section would be measured too.
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use crate::pe::{NewSection, Pe, PeError};
 use thiserror::Error;

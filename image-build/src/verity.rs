@@ -10,10 +10,12 @@
 //! Threads share the leaves out between them; the bytes do not depend on how many there are.
 
 mod check;
+mod place;
 #[cfg(test)]
 mod tests;
 
 pub use check::{Finding, check};
+pub use place::{length_bytes, place};
 
 use os_kit_disk_layout::Guid;
 use sha2::{Digest, Sha256};

@@ -15,6 +15,18 @@ pub fn run(script: &str, network: &LocalNetwork, output: &Path) {
 
 /// The same with more variables.
 pub fn run_with(script: &str, network: &LocalNetwork, output: &Path, variables: &[(&str, String)]) {
+    let mut all = vec![
+        ("ENDPOINT", network.endpoint().to_string()),
+        ("ROOT_KEY", hex::encode(network.root_key())),
+        ("SUBNET_ID", network.subnet_id().to_text()),
+        ("CANISTERS", canisters().to_string_lossy().into_owned()),
+    ];
+    all.extend_from_slice(variables);
+    run_alone(script, output, &all);
+}
+
+/// Runs a script that needs no network, with `OUTPUT` and more variables.
+pub fn run_alone(script: &str, output: &Path, variables: &[(&str, String)]) {
     // An ES module finds packages by the folder it lies in, so all are copied beside the packages.
     let folder =
         tempfile::Builder::new().prefix("plinth-node-").tempdir().expect("a temporary folder");
@@ -28,10 +40,6 @@ pub fn run_with(script: &str, network: &LocalNetwork, output: &Path, variables: 
         .expect("the temporary folder can be written");
     let result = Command::new("node")
         .arg(folder.path().join(script))
-        .env("ENDPOINT", network.endpoint())
-        .env("ROOT_KEY", hex::encode(network.root_key()))
-        .env("SUBNET_ID", network.subnet_id().to_text())
-        .env("CANISTERS", canisters())
         .env("OUTPUT", output)
         .envs(variables.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())

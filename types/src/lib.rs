@@ -1,5 +1,6 @@
 //! Values that two processes must agree on: identifiers, the batch that consensus hands to the
-//! deterministic machine, reject and error codes, limits and fees, and the subnet's configuration.
+//! deterministic machine, reject and error codes, limits and fees, the subnet's configuration, and the
+//! manifest of a release.
 //!
 //! Pure data: nothing here does I/O, reads a clock, or knows how a value is produced.
 
@@ -12,6 +13,7 @@ mod errors;
 mod fees;
 mod ids;
 mod limits;
+pub mod release;
 
 pub use batch::{Batch, Randomness};
 pub use candid_shape::{CANDID_DEPTH_MAX, CandidShapeError, check_candid_shape};

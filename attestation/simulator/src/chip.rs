@@ -8,7 +8,7 @@ use p384::ecdsa::SigningKey;
 use thiserror::Error;
 
 use crate::certificate::{extension, integer, p384_spki, value};
-use crate::guest::{Guest, Launch};
+use crate::guest::{AtLaunch, Guest, Launch};
 use crate::vendor::Vendor;
 
 /// 1.3.6.1.4.1.3704.1.
@@ -38,6 +38,7 @@ pub(crate) struct Versions {
     pub committed: TcbVersion,
     pub reported: TcbVersion,
     pub launches: u64,
+    pub mitigations: u64,
 }
 
 /// A chip. Clones are the same chip, as its guests hold it too.
@@ -55,7 +56,8 @@ struct Inner {
 impl Chip {
     /// A chip of this vendor. Chips with different secrets are different chips.
     pub fn new(vendor: &Vendor, secret: [u8; 32], tcb: TcbVersion) -> Self {
-        let versions = Versions { current: tcb, committed: tcb, reported: tcb, launches: 0 };
+        let versions =
+            Versions { current: tcb, committed: tcb, reported: tcb, launches: 0, mitigations: 0 };
         let inner = Inner { vendor: vendor.clone(), secret, versions: Mutex::new(versions) };
         Self { inner: Arc::new(inner) }
     }
@@ -92,6 +94,11 @@ impl Chip {
         versions.reported = versions.current;
     }
 
+    /// Puts these mitigations in force, as a restart of the machine with other firmware does.
+    pub fn mitigate(&self, mitigations: u64) {
+        self.versions_mut().mitigations = mitigations;
+    }
+
     /// Reports an older version than the committed one, for verifiers that know no newer one.
     pub fn report_version(&self, tcb: TcbVersion) -> Result<(), FirmwareError> {
         let mut versions = self.versions_mut();
@@ -110,7 +117,8 @@ impl Chip {
         let id = self.derive(Hash::Sha256, b"report id", &[&versions.launches.to_le_bytes()]);
         let mut report_id = [0; 32];
         report_id.copy_from_slice(&id);
-        Guest::new(self.clone(), launch, versions.current, report_id)
+        let at_launch = AtLaunch { tcb: versions.current, mitigations: versions.mitigations };
+        Guest::new(self.clone(), launch, at_launch, report_id)
     }
 
     /// The certificate of its key for the reported version, in DER.

@@ -57,6 +57,14 @@ pub enum DerivedKeyError {
         /// Which it has.
         launched: u32,
     },
+    /// Mitigations that were not in force at launch.
+    #[error("mitigations {wanted:#x} are not all in force: {in_force:#x} were at launch")]
+    Mitigations {
+        /// Which were asked for.
+        wanted: u64,
+        /// Which the firmware had at launch.
+        in_force: u64,
+    },
     /// A firmware version above the committed one.
     #[error("the committed version is {committed}, which is not at least {wanted}")]
     Tcb {
@@ -84,6 +92,8 @@ impl Fields {
     pub const GUEST_SVN: Self = Self(1 << 4);
     /// The firmware version that was asked for.
     pub const TCB: Self = Self(1 << 5);
+    /// The mitigations that were asked for.
+    pub const LAUNCH_MITIGATIONS: Self = Self(1 << 6);
 
     /// The fields of both.
     #[must_use]
@@ -107,6 +117,15 @@ pub struct KeyRequest {
     pub guest_svn: u32,
     /// The firmware version that is mixed in.
     pub tcb: TcbVersion,
+    /// The mitigations that are mixed in.
+    pub launch_mitigations: u64,
+}
+
+/// What the firmware keeps of the moment of a launch.
+#[derive(Clone, Copy)]
+pub(crate) struct AtLaunch {
+    pub tcb: TcbVersion,
+    pub mitigations: u64,
 }
 
 /// A running guest, seen from one of its privilege levels.
@@ -114,7 +133,7 @@ pub struct KeyRequest {
 pub struct Guest {
     chip: Chip,
     launch: Launch,
-    launch_tcb: TcbVersion,
+    at_launch: AtLaunch,
     report_id: [u8; 32],
     vmpl: u32,
 }
@@ -123,10 +142,10 @@ impl Guest {
     pub(crate) fn new(
         chip: Chip,
         launch: Launch,
-        launch_tcb: TcbVersion,
+        at_launch: AtLaunch,
         report_id: [u8; 32],
     ) -> Self {
-        Self { chip, launch, launch_tcb, report_id, vmpl: 0 }
+        Self { chip, launch, at_launch, report_id, vmpl: 0 }
     }
 
     /// The same guest, seen from another level.
@@ -165,7 +184,7 @@ impl Guest {
         let mut put = |offset: usize, bytes: &[u8]| {
             report[offset..offset + bytes.len()].copy_from_slice(bytes);
         };
-        put(0x00, &3_u32.to_le_bytes());
+        put(0x00, &5_u32.to_le_bytes());
         put(0x04, &self.launch.guest_svn.to_le_bytes());
         put(0x08, &self.launch.policy.to_le_bytes());
         put(0x10, &self.launch.family_id);
@@ -185,7 +204,9 @@ impl Guest {
         put(0x1a0, &self.chip.id());
         put(0x1e0, &raw(versions.committed, product));
         put(0x1e8, &[0, 55, 1, 0, 0, 55, 1, 0]);
-        put(0x1f0, &raw(self.launch_tcb, product));
+        put(0x1f0, &raw(self.at_launch.tcb, product));
+        put(0x1f8, &self.at_launch.mitigations.to_le_bytes());
+        put(0x200, &versions.mitigations.to_le_bytes());
         let signature: Signature = self.chip.signing_key().sign(&report[..0x2a0]);
         let numbers = signature.to_bytes();
         let (r, s) = numbers.split_at(48);
@@ -199,7 +220,7 @@ impl Guest {
 
     /// A key that only guests get for which the chosen fields are equal, on this chip.
     pub fn derived_key(&self, request: &KeyRequest) -> Result<[u8; 32], DerivedKeyError> {
-        let KeyRequest { fields, vmpl, guest_svn, tcb } = *request;
+        let KeyRequest { fields, vmpl, guest_svn, tcb, launch_mitigations } = *request;
         if vmpl < self.vmpl || vmpl > 3 {
             return Err(DerivedKeyError::Level { wanted: vmpl, own: self.vmpl });
         }
@@ -210,6 +231,10 @@ impl Guest {
         let committed = self.chip.versions().committed;
         if !committed.is_at_least(&tcb) {
             return Err(DerivedKeyError::Tcb { wanted: tcb, committed });
+        }
+        let in_force = self.at_launch.mitigations;
+        if launch_mitigations & !in_force != 0 {
+            return Err(DerivedKeyError::Mitigations { wanted: launch_mitigations, in_force });
         }
         // Fields that are not chosen are zero.
         let chosen = |field: Fields, bytes: &[u8]| match fields.has(field) {
@@ -225,6 +250,7 @@ impl Guest {
             chosen(Fields::MEASUREMENT, &self.launch.measurement),
             chosen(Fields::GUEST_SVN, &guest_svn.to_le_bytes()),
             chosen(Fields::TCB, &raw(tcb, self.chip.product())),
+            chosen(Fields::LAUNCH_MITIGATIONS, &launch_mitigations.to_le_bytes()),
         ]
         .concat();
         let derived = self.chip.derive(Hash::Sha256, b"derived key", &[&inputs]);

@@ -6,6 +6,9 @@
 //!                                                              |--launches--> Guest: report, derived key
 //! ```
 //!
+//! A guest answers as the real one does ([`os_kit_snp::SnpGuest`]): in the process, or on a Unix socket of its
+//! own ([`Service`]), so that programs of several guests on one chip can be tested as they are.
+//!
 //! What it keeps of the real firmware: which fields a report has and who may ask for it, that the
 //! chip's key stands for a firmware version, that a chip does not go back below its committed
 //! version, and the rules of derived keys. What it has not: memory, encryption, a launch that is
@@ -20,11 +23,15 @@
 mod certificate;
 mod chip;
 mod guest;
+mod service;
 mod vendor;
 
 pub use chip::{Chip, FirmwareError};
 pub use guest::{DerivedKeyError, Fields, Guest, KeyRequest, Launch, ReportError};
+pub use service::Service;
 pub use vendor::Vendor;
 
+#[cfg(test)]
+mod sealing_tests;
 #[cfg(test)]
 mod tests;

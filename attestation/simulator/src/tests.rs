@@ -65,7 +65,7 @@ fn failed(chip: &Chip, report: &[u8]) -> Vec<&'static str> {
 }
 
 fn request(fields: Fields) -> KeyRequest {
-    KeyRequest { fields, vmpl: 0, guest_svn: 5, tcb: TCB }
+    KeyRequest { fields, vmpl: 0, guest_svn: 5, tcb: TCB, launch_mitigations: 0 }
 }
 
 const SEALING: Fields =

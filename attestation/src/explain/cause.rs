@@ -1,6 +1,7 @@
 //! Causes: what differs at one place of one PCR.
 
-use super::seen::{Names, Seen};
+use super::added::Added;
+use super::seen::{Names, Seen, command_line_of};
 use crate::crypto::Hash;
 use crate::event_log::Event;
 use crate::predict::boot::{PredictedEvent, What};
@@ -96,11 +97,18 @@ pub enum Cause {
         /// Its name.
         name: &'static str,
     },
-    /// Something was added beside the image: a command line, a credential, an extension.
+    /// Something was added beside the image.
     Added {
         /// What it is.
-        seen: Seen,
+        added: Added,
     },
+    /// The log ends before the events that were expected last.
+    CutOff {
+        /// How many are missing.
+        missing: usize,
+    },
+    /// The quoted value is as expected, but the log does not give it.
+    LogAlone,
     /// The quoted value is not what the log gives: the log hides or makes up events.
     NotInLog,
     /// The running system has gone through fewer phases.
@@ -127,7 +135,9 @@ impl fmt::Display for Cause {
             Self::CommandLine { at, expected, found } => {
                 write!(
                     f,
-                    "the command line differs at byte {at}: {found:?} instead of {expected:?}"
+                    "the command line differs at byte {at}: expected {}, found {}",
+                    shown(expected),
+                    shown(found)
                 )
             }
             Self::SecureBoot { is_on: true } => f.write_str("secure boot is on"),
@@ -152,9 +162,14 @@ impl fmt::Display for Cause {
             Self::OptionEnded => f.write_str("another boot option was tried first, and ended"),
             Self::FirmwareError => f.write_str("firmware reports an error by its separator"),
             Self::ExtraSection { name } => write!(f, "the image has one more section, {name}"),
-            Self::Added { seen } => {
-                write!(f, "something was added beside the image: {seen}")
+            Self::Added { added } => write!(f, "{added}"),
+            Self::CutOff { missing } => {
+                let plural = if *missing == 1 { "" } else { "s" };
+                write!(f, "the log ends early: its last {missing} event{plural} are missing")
             }
+            Self::LogAlone => f.write_str(
+                "the quoted value is as expected, but the log does not give it: the log was changed",
+            ),
             Self::NotInLog => {
                 f.write_str("the quoted value is not what the log gives: events are hidden")
             }
@@ -163,6 +178,18 @@ impl fmt::Display for Cause {
             }
             Self::NoBank { bank } => write!(f, "there are no {bank} digests to compare"),
         }
+    }
+}
+
+/// The rest of a command line, as long as it is of use.
+fn shown(rest: &str) -> String {
+    const SHOWN_CHARS: usize = 80;
+    if rest.is_empty() {
+        return "its end".to_owned();
+    }
+    match rest.char_indices().nth(SHOWN_CHARS) {
+        Some((end, _)) => format!("{:?} and more", &rest[..end]),
+        None => format!("{rest:?}"),
     }
 }
 
@@ -231,7 +258,10 @@ pub(super) fn of_gap(
 fn partner(wanted: &PredictedEvent, found: &[(usize, &Event)], names: &Names) -> Option<usize> {
     let last = |test: &dyn Fn(&Event) -> bool| found.iter().rposition(|(_, event)| test(event));
     let is_unknown = |event: &Event| {
-        matches!(names.seen(event), Seen::Claims { .. } | Seen::Text(_) | Seen::CommandLine)
+        matches!(
+            names.seen(event),
+            Seen::Claims { .. } | Seen::Text(_) | Seen::CommandLine | Seen::Variable(_)
+        )
     };
     match &wanted.what {
         // A variable says its name, in what was measured.
@@ -259,8 +289,9 @@ fn replaced(wanted: &PredictedEvent, found: &Event, names: &Names) -> Cause {
                 return cause;
             }
         }
-        What::LoadOptions | What::Section(".cmdline") if names.is_command_line(found) => {
-            if let Some(cause) = command_line(wanted, names) {
+        What::LoadOptions | What::Section(".cmdline") => {
+            let known = names.command_line(found);
+            if let Some(cause) = known.and_then(|known| command_line(wanted, known)) {
                 return cause;
             }
         }
@@ -271,22 +302,13 @@ fn replaced(wanted: &PredictedEvent, found: &Event, names: &Names) -> Cause {
     Cause::Replaced { what: wanted.what.clone(), release }
 }
 
-/// Where the given command line differs from the expected one.
-fn command_line(wanted: &PredictedEvent, names: &Names) -> Option<Cause> {
-    let (found, _) = names.command_line.as_ref()?;
-    let data = wanted.data.as_deref()?;
-    let expected = match wanted.what {
-        What::LoadOptions => {
-            let units = data.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
-            char::decode_utf16(units).map(|letter| letter.unwrap_or('?')).collect()
-        }
-        _ => String::from_utf8_lossy(data).into_owned(),
-    };
-    let expected = expected.trim_end_matches('\0');
+/// Where the command line that was measured differs from the expected one.
+fn command_line(wanted: &PredictedEvent, found: &str) -> Option<Cause> {
+    let expected = command_line_of(wanted)?;
     let same = expected.char_indices().zip(found.chars()).find(|((_, a), b)| a != b);
     let at = same.map_or(expected.len().min(found.len()), |((at, _), _)| at);
     let rest = |text: &str| text.get(at..).unwrap_or_default().to_owned();
-    Some(Cause::CommandLine { at, expected: rest(expected), found: rest(found) })
+    Some(Cause::CommandLine { at, expected: rest(&expected), found: rest(found) })
 }
 
 /// What changed in a variable, whose content is known on both sides.
@@ -325,7 +347,7 @@ fn extra(pcr: u8, seen: Seen, image_is_ahead: bool) -> Cause {
             Cause::Program { is_before: image_is_ahead, release: Some(label) }
         }
         (11, Seen::SectionName(name)) => Cause::ExtraSection { name },
-        (12..=14, seen) => Cause::Added { seen },
+        (12..=14, seen) => Cause::Added { added: Added::of(pcr, seen) },
         (_, seen) => Cause::Extra { seen },
     }
 }

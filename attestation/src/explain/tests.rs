@@ -61,7 +61,7 @@ fn programs() {
         &explained(|machine| machine.kernel = b"other kernel".to_vec()),
         &[
             "PCR 4: the unified kernel image was replaced",
-            "PCR 11: the section .linux was replaced",
+            "PCR 11: the section .linux (kernel) was replaced",
         ],
     );
     check(
@@ -69,7 +69,7 @@ fn programs() {
         &[
             "PCR 4: the unified kernel image was replaced",
             "PCR 4: the kernel was replaced",
-            "PCR 11: the section .linux was replaced",
+            "PCR 11: the section .linux (kernel) was replaced",
         ],
     );
     check(
@@ -170,7 +170,7 @@ fn separators() {
             }),
             &[&missing],
         );
-        let again = format!("PCR {pcr}: there is also separator");
+        let again = format!("PCR {pcr}: there is also a separator");
         check(&edited(|events| events.push(machine::word(pcr, &[0; 4]))), &[&again]);
     }
 }
@@ -285,8 +285,8 @@ fn command_lines() {
         &told(other, Some(other)),
         &[
             image,
-            r#"PCR 9: the command line differs at byte 22: "0 quiet" instead of "1 quiet""#,
-            r#"PCR 11: the command line differs at byte 22: "0 quiet" instead of "1 quiet""#,
+            r#"PCR 9: the command line differs at byte 22: expected "1 quiet", found "0 quiet""#,
+            r#"PCR 11: the command line differs at byte 22: expected "1 quiet", found "0 quiet""#,
         ],
     );
     let longer = "root=/dev/dm-0 verity=1 quiet init=/bin/sh";
@@ -294,8 +294,8 @@ fn command_lines() {
         &told(longer, Some(longer)),
         &[
             image,
-            r#"PCR 9: the command line differs at byte 29: " init=/bin/sh" instead of """#,
-            r#"PCR 11: the command line differs at byte 29: " init=/bin/sh" instead of """#,
+            r#"PCR 9: the command line differs at byte 29: expected its end, found " init=/bin/sh""#,
+            r#"PCR 11: the command line differs at byte 29: expected its end, found " init=/bin/sh""#,
         ],
     );
     // What is given was not measured, or nothing is given.
@@ -305,7 +305,7 @@ fn command_lines() {
             &[
                 image,
                 "PCR 9: the command line given to the kernel was replaced",
-                "PCR 11: the section .cmdline was replaced",
+                "PCR 11: the section .cmdline (command line) was replaced",
             ],
         );
     }
@@ -319,12 +319,12 @@ fn sections_and_initrd() {
         &[
             image,
             "PCR 9: the initrd given to the kernel was replaced",
-            "PCR 11: the section .osrel was replaced",
+            "PCR 11: the section .osrel (os-release) was replaced",
         ],
     );
     check(
         &explained(|machine| machine.sections.retain(|(name, _)| *name != ".uname")),
-        &[image, "PCR 11: the section .uname is missing"],
+        &[image, "PCR 11: the section .uname (kernel version) is missing"],
     );
     check(
         &explained(|machine| machine.sections.push((".splash", b"picture".to_vec()))),
@@ -335,7 +335,7 @@ fn sections_and_initrd() {
         &[
             image,
             "PCR 9: the initrd given to the kernel was replaced",
-            "PCR 11: the section .initrd was replaced",
+            "PCR 11: the section .initrd (initrd) was replaced",
         ],
     );
     // Only what was handed over: the stub added a file from beside the image.
@@ -359,10 +359,14 @@ fn sections_and_initrd() {
 fn what_is_added_beside_the_image() {
     let wide: Vec<u8> = "debug".encode_utf16().chain([0]).flat_map(u16::to_le_bytes).collect();
     for pcr in [12, 13, 14] {
-        let text = format!("PCR {pcr}: something was added beside the image: the text \"debug\"");
+        let text = match pcr {
+            12 => "a command line from beside the image, \"debug\"",
+            _ => "something beside the image: the text \"debug\"",
+        };
+        let text = format!("PCR {pcr}: extended with {text}");
         check(&edited(|events| events.push(machine::word(pcr, &wide))), &[&text]);
         let claimed = format!(
-            "PCR {pcr}: something was added beside the image: something that claims to be EV_IPL"
+            "PCR {pcr}: extended with something beside the image: something that claims to be EV_IPL"
         );
         check(&edited(|events| events.push(machine::word(pcr, &[0, 0xff, 1]))), &[&claimed]);
     }
@@ -382,8 +386,8 @@ fn other_releases_are_recognized() {
         &[
             "PCR 4: the unified kernel image is that of release 41",
             "PCR 9: the initrd given to the kernel is that of release 41",
-            "PCR 11: the section .linux is that of release 41",
-            "PCR 11: the section .osrel is that of release 41",
+            "PCR 11: the section .linux (kernel) is that of release 41",
+            "PCR 11: the section .osrel (os-release) is that of release 41",
         ],
     );
 }

@@ -6,13 +6,18 @@
 //! Predicted are PCR 4, 7, 9 and 11, and that 12, 13 and 14 stay zero: these say what was started and
 //! how. PCR 0 to 3, 5 and 6 depend on the machine, its firmware and its disk, and are learnt.
 
+mod checked;
+mod what;
+
+pub use checked::PredictionError;
+pub use what::What;
+
 use super::pe::Pe;
 use super::uki::{SectionPart, Uki, UkiError};
 use super::variable::{SecureBoot, SecureBootVariable, Signature, authority_data};
 use crate::crypto::{Digest, Hash};
 use crate::event_log::{ExpectedEvent, ExpectedPcr};
 use crate::tpm::{PcrValues, extend};
-use std::fmt;
 
 /// The banks of a prediction: a machine may have either or both.
 pub const BANKS: [Hash; 2] = [Hash::Sha256, Hash::Sha384];
@@ -26,57 +31,6 @@ const CALLING: &[u8] = b"Calling EFI Application from Boot Option";
 const RETURNING: &[u8] = b"Returning from EFI Application from Boot Option";
 /// The content of a separator: no error.
 const SEPARATOR: [u8; 4] = [0; 4];
-
-/// What an event is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum What {
-    /// A boot option is started.
-    BootOption,
-    /// A boot option ended, so the next one will be started.
-    BootOptionEnded,
-    /// The firmware's own part ends.
-    Separator,
-    /// A program is started before the image: a boot loader.
-    Loader,
-    /// The unified kernel image is started.
-    Image,
-    /// The kernel inside it is started: measured as a program only with secure boot off.
-    Kernel,
-    /// A secure boot variable is read.
-    Variable(SecureBootVariable),
-    /// An entry of `db` let the image start.
-    Authority,
-    /// The kernel was given its command line.
-    LoadOptions,
-    /// The kernel was given its initrd.
-    Initrd,
-    /// The stub says which section it measures.
-    SectionName(&'static str),
-    /// The stub measures a section.
-    Section(&'static str),
-    /// The running system says how far it is.
-    Phase(String),
-}
-
-impl fmt::Display for What {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::BootOption => f.write_str("start of a boot option"),
-            Self::BootOptionEnded => f.write_str("end of a boot option"),
-            Self::Separator => f.write_str("separator"),
-            Self::Loader => f.write_str("boot loader"),
-            Self::Image => f.write_str("unified kernel image"),
-            Self::Kernel => f.write_str("kernel"),
-            Self::Variable(variable) => write!(f, "variable {variable}"),
-            Self::Authority => f.write_str("certificate that allowed the image"),
-            Self::LoadOptions => f.write_str("command line given to the kernel"),
-            Self::Initrd => f.write_str("initrd given to the kernel"),
-            Self::SectionName(name) => write!(f, "name of section {name}"),
-            Self::Section(name) => write!(f, "section {name}"),
-            Self::Phase(word) => write!(f, "phase {word}"),
-        }
-    }
-}
 
 /// An event that will be measured.
 #[derive(Clone, Debug, PartialEq, Eq)]

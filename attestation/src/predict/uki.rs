@@ -138,6 +138,11 @@ impl<'a> Uki<'a> {
     }
 }
 
+/// The name of a section that the stub measures, if this is one.
+pub(super) fn measured_section(wanted: &str) -> Option<&'static str> {
+    MEASURED.iter().map(|(name, _)| *name).find(|name| *name == wanted)
+}
+
 /// Which half of a section's measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SectionPart {

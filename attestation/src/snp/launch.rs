@@ -80,6 +80,21 @@ impl BaseDigest {
         Ok(Self { digest, further_start: firmware.further_start() })
     }
 
+    /// From what a release says of its own: [`BaseDigest::value`] and [`BaseDigest::further_start`].
+    pub fn from_parts(value: [u8; 48], further_start: Option<u32>) -> Self {
+        Self { digest: Running::from_value(value), further_start }
+    }
+
+    /// The digest. No guest reports it: each has a processor.
+    pub fn value(&self) -> [u8; 48] {
+        self.digest.value()
+    }
+
+    /// Where processors beyond the first start, if the firmware says so.
+    pub fn further_start(&self) -> Option<u32> {
+        self.further_start
+    }
+
     /// The launch digest with this many processors. `features` are the SEV features of their
     /// register pages: bit 0 always, others as kernel and monitor choose.
     pub fn with_processors(

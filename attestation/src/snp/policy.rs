@@ -2,7 +2,7 @@
 //! a bound, and each is checked always.
 
 use super::{Product, TcbVersion};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -59,7 +59,8 @@ pub enum KeyRule {
 }
 
 /// Version of the firmware's interface.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AbiVersion {
     /// First part.
     pub major: u8,

@@ -1,11 +1,12 @@
 //! Versions of the firmware parts that a guest has to trust.
 
 use super::Product;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Security version numbers, each of which only grows with fixes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TcbVersion {
     /// Firmware of the mediator chip: Turin alone, zero elsewhere.
     pub fmc: u8,

@@ -19,6 +19,7 @@ use crate::x509::{
     Certificate, KeyUsage, PathRules, Quirk, SignatureAlgorithm, TrustRoots, UnixTime, check_path,
     find_path, oid,
 };
+use serde::Deserialize;
 
 type Named = (&'static str, &'static str);
 
@@ -56,7 +57,8 @@ const NO_NAME: [u8; 2] = [0x30, 0];
 const READ_HERE: [&[u8]; 2] = [oid::SUBJECT_ALT_NAME, oid::EXTENDED_KEY_USAGE];
 
 /// A departure of certificates in the field from the profile.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum EkQuirk {
     /// There is no extended key usage. Google's second authority.
     NoPurpose,

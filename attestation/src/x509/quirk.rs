@@ -1,10 +1,10 @@
 //! Departures from the rules that certificates in the field have, each with a name.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A departure that is harmless where a caller's rules name it, and a refusal elsewhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Quirk {
     /// The serial number is zero or negative (RFC 5280 wants it positive). All of AMD's VCEKs.

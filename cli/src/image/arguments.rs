@@ -12,6 +12,11 @@ pub enum ImageCommand {
     Build(BuildArguments),
     /// Unpack a disk image, IMAGE.disk.zst, into a file whose empty parts take no room.
     Disk(DiskArguments),
+    /// Build an image twice under everything that may differ between machines, and compare every byte.
+    VerifyReproducible(VerifyArguments),
+    /// Run `plinth image build` as another machine would: part of verify-reproducible.
+    #[command(hide = true)]
+    BuildElsewhere(ElsewhereArguments),
     /// Compile the programs that images carry, out of what image.lock and Cargo.lock name.
     Programs(ProgramsArguments),
 }
@@ -82,6 +87,45 @@ pub struct BuildArguments {
     /// Print the result as JSON on standard output.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `plinth image verify-reproducible`.
+#[derive(Clone, Debug, Args)]
+pub struct VerifyArguments {
+    /// Which image: guestos, hostos or setupos; or all.
+    #[arg(default_value = "all")]
+    pub image: String,
+    /// Compile the programs once, for both builds; by default they are compiled twice as well.
+    #[arg(long)]
+    pub image_only: bool,
+    /// A folder with programs that both builds take, compiled elsewhere.
+    #[arg(long)]
+    pub binaries: Option<PathBuf>,
+    #[command(flatten)]
+    pub inputs: Inputs,
+    /// A folder on a disk for both builds [default: that of the system for temporary files].
+    #[arg(long)]
+    pub scratch: Option<PathBuf>,
+    /// Print the result as JSON on standard output.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `plinth image build-elsewhere`.
+#[derive(Clone, Debug, Args)]
+pub struct ElsewhereArguments {
+    /// The umask, in octal.
+    #[arg(long)]
+    pub umask: String,
+    /// A host name, in a namespace of its own.
+    #[arg(long)]
+    pub hostname: Option<String>,
+    /// A user and group to become.
+    #[arg(long)]
+    pub uid: Option<u32>,
+    /// The arguments of `plinth image build`.
+    #[arg(last = true)]
+    pub build: Vec<std::ffi::OsString>,
 }
 
 /// `plinth image programs`.

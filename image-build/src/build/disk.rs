@@ -35,6 +35,32 @@ impl Contents {
         Ok(Self { table, root, verity, boot: None, unified: None, carried: None })
     }
 
+    /// The files of an image that is in a folder already; none if its disk is not in the table.
+    pub fn in_folder(folder: &Path, image: &str) -> Option<Self> {
+        let name = image.strip_suffix("-dev").unwrap_or(image);
+        let table = DISKS.into_iter().find(|disk| disk.name == name)?;
+        let path = |ending: &str| folder.join(format!("{image}.{ending}"));
+        let present = |ending: &str| Some(path(ending)).filter(|path| path.exists());
+        Some(Self {
+            table,
+            root: path("root.erofs"),
+            verity: path("root.verity"),
+            boot: present("boot.cpio"),
+            unified: present("efi").map(|unified| (unified, path("esp"))),
+            carried: present("carried.erofs"),
+        })
+    }
+
+    /// What goes into partitions, by label; a file for which there is no partition is the error.
+    pub fn by_label(&self) -> Result<BTreeMap<&'static str, &Path>, &Path> {
+        let mut by_label = BTreeMap::new();
+        for (kind, path) in self.by_kind() {
+            let first = self.table.partitions.iter().find(|partition| partition.kind == kind);
+            by_label.insert(first.ok_or(path)?.label, path);
+        }
+        Ok(by_label)
+    }
+
     /// Kinds of partitions and what goes into the first of each: slot a.
     fn by_kind(&self) -> impl Iterator<Item = (Kind, &Path)> {
         let optional = [
@@ -66,15 +92,10 @@ impl Contents {
 /// Writes `IMAGE.disk.zst`.
 pub fn write(options: &Options, image: &str, contents: &Contents) -> Result<(), BuildError> {
     let failed = |source| BuildError::Disk { image: image.to_owned(), source };
-    let mut by_label = BTreeMap::new();
-    for (kind, path) in contents.by_kind() {
-        let first = contents.table.partitions.iter().find(|partition| partition.kind == kind);
-        let first = first.ok_or_else(|| BuildError::Boot {
-            image: image.to_owned(),
-            problem: format!("its disk has no partition for {}", path.display()),
-        })?;
-        by_label.insert(first.label, path);
-    }
+    let by_label = contents.by_label().map_err(|path| BuildError::Boot {
+        image: image.to_owned(),
+        problem: format!("its disk has no partition for {}", path.display()),
+    })?;
     let path = options.out.join(format!("{image}.disk.zst"));
     let mut output = Output::create(&path)?;
     let mut writer = BufWriter::new(output.file());

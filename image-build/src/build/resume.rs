@@ -30,6 +30,8 @@ pub fn key(
     };
     put("image", manifest.name(options.variant).as_bytes());
     put("lock", lock.sha256().as_bytes());
+    let origin = serde_json::to_vec(&options.origin).expect("an origin has only plain values");
+    put("programs", &origin);
     put("carried", &carried.sha256);
     let images = options.clone.join(IMAGES);
     let mut files = vec![
@@ -89,7 +91,7 @@ pub fn finished(folder: &Path, image: &str, key: &str) -> Result<Option<Built>, 
         return Ok(None);
     }
     let built = fs::read(folder.join(format!("{image}.json"))).ok();
-    let Some(built) = built.and_then(|text| serde_json::from_slice::<Built>(&text).ok()) else {
+    let Some(built) = built.and_then(|text| Built::parse(&text).ok()) else {
         return Ok(None);
     };
     for expected in &built.artifacts {
@@ -116,8 +118,10 @@ pub fn begin(folder: &Path, image: &str) -> Result<(), OutputError> {
 
 /// Says that the image is whole.
 pub fn finish(folder: &Path, image: &str, key: &str, built: &Built) -> Result<(), BuildError> {
-    let mut text = serde_json::to_vec_pretty(built).expect("a description has only plain values");
-    text.push(b'\n');
+    let text = super::description(built);
     write_bytes(&folder.join(format!(".{image}.inputs")), key.as_bytes())?;
     Ok(write_bytes(&folder.join(format!("{image}.json")), &text)?)
 }
+
+#[cfg(test)]
+mod tests;

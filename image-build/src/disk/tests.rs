@@ -1,6 +1,6 @@
 use super::*;
 use crate::gpt;
-use os_kit_disk_layout::table::{GUESTOS, HOSTOS};
+use os_kit_disk_layout::table::{GUESTOS, HOSTOS, SETUPOS};
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
@@ -41,4 +41,55 @@ fn what_does_not_fit_is_refused_before_anything_is_written() {
     let error = write(&HOSTOS, &missing, None, &mut disk).unwrap_err().to_string();
     assert!(error.contains("the partition root-b"), "{error}");
     assert_eq!(disk.metadata().unwrap().len(), 0);
+}
+
+/// Whatever the threads, and for the empty parts too: what is unpacked is what would have been written.
+#[test]
+fn a_compressed_disk_is_the_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    // Longer than a frame, with a hole of its own, and an end inside of a block.
+    let mut root: Vec<u8> = (0..9 << 20).map(|at: u32| (at ^ at >> 11) as u8).collect();
+    root[5 << 20..6 << 20].fill(0);
+    root.push(7);
+    fs::write(path("root"), &root).unwrap();
+    let root_path = path("root");
+    let contents = BTreeMap::from([("root", root_path.as_path())]);
+    let mut raw = tempfile::tempfile_in(dir.path()).unwrap();
+    let placement = write(&SETUPOS, &contents, None, &mut raw).unwrap();
+    let packed = |threads| {
+        let mut bytes = Vec::new();
+        let placed = write_compressed(&SETUPOS, &contents, None, threads, &mut bytes).unwrap();
+        assert_eq!(placed, placement);
+        bytes
+    };
+    let bytes = packed(1);
+    assert!(bytes == packed(3));
+    fs::write(path("disk.zst"), &bytes).unwrap();
+    assert_eq!(unpack(&path("disk.zst"), &path("disk")).unwrap(), placement.disk_bytes);
+    let (mut expected, mut found) = (Vec::new(), Vec::new());
+    raw.seek(SeekFrom::Start(0)).unwrap();
+    raw.read_to_end(&mut expected).unwrap();
+    let mut disk = File::open(path("disk")).unwrap();
+    disk.read_to_end(&mut found).unwrap();
+    assert!(expected == found);
+    assert!(disk.metadata().unwrap().blocks() * 512 < 12 << 20);
+}
+
+#[test]
+fn a_damaged_compressed_disk_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    let mut bytes = Vec::new();
+    write_compressed(&SETUPOS, &BTreeMap::new(), None, 1, &mut bytes).unwrap();
+    let check = |bytes: &[u8], expected: &str| {
+        fs::write(path("disk.zst"), bytes).unwrap();
+        let error = unpack(&path("disk.zst"), &path("disk")).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+        assert!(!path("disk").exists());
+    };
+    check(b"no zstd at all", "cannot unpack");
+    check(&bytes[..bytes.len() - 1], "cannot unpack");
+    check(&zstd::bulk::compress(&[0; 1 << 20], 1).unwrap(), "no whole disk");
+    check(&[], "cannot unpack");
 }

@@ -10,9 +10,9 @@ pub const SLOT_BYTES: u64 = 32;
 /// What stands where the first block would, when no block belongs to the file.
 pub const NO_BLOCK: u32 = u32::MAX;
 
-const S_IFDIR: u16 = 0o040_000;
-const S_IFREG: u16 = 0o100_000;
-const S_IFLNK: u16 = 0o120_000;
+pub const S_IFDIR: u16 = 0o040_000;
+pub const S_IFREG: u16 = 0o100_000;
+pub const S_IFLNK: u16 = 0o120_000;
 
 /// How the bytes of a file lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,13 +2,13 @@
 
 use super::directory::{Directory, Entry, FileType};
 use super::inode::{self, DataLayout, NO_BLOCK, SLOT_BYTES};
-use super::xattr::{self, Shared};
+use super::xattr::Shared;
 use super::{BLOCK_BYTES, ErofsError, LARGE_ALIGNMENT_BYTES, LARGE_FILE_BYTES_MIN, Options};
 use crate::tree::{Inode, InodeId, Node, Tree, TreePath};
 use std::collections::BTreeMap;
 
 /// Where the superblock ends and the inodes begin.
-const INODES_START: u64 = 1024 + 128;
+pub(super) const INODES_START: u64 = 1024 + 128;
 /// The number of the root has 16 bits; it is the first, so this always holds.
 const ROOT_SLOT: u64 = INODES_START / SLOT_BYTES;
 /// A larger end of a file gets a block of its own: beside an inode it would rather waste room, since
@@ -76,11 +76,11 @@ impl File<'_> {
         self.at / SLOT_BYTES
     }
 
-    fn inode_bytes(&self) -> u64 {
+    pub fn inode_bytes(&self) -> u64 {
         if self.compact { inode::COMPACT_BYTES } else { inode::EXTENDED_BYTES }
     }
 
-    fn inline_bytes(&self) -> u64 {
+    pub fn inline_bytes(&self) -> u64 {
         self.length_bytes - self.block_bytes().min(self.length_bytes)
     }
 }
@@ -208,19 +208,24 @@ fn file<'a>(
         first_block: NO_BLOCK,
         area,
     };
-    let end_bytes = length_bytes % BLOCK_BYTES;
-    // The end of a link's target is where the kernel looks for it first.
-    let inline_max = match &inode.node {
-        Node::Symlink(_) => BLOCK_BYTES,
-        _ => INLINE_BYTES_MAX,
-    };
     // Beside an inode, the end of a file that changes would move the inodes after it.
-    let may = !matches!(area, Area::Last(_)) && end_bytes > 0;
-    let beside = file.inode_bytes() + file.xattrs.len() as u64 + end_bytes;
-    if may && beside <= inline_max && xattr::icount(file.xattrs.len()).is_some() {
+    let head_bytes = file.inode_bytes() + file.xattrs.len() as u64;
+    if !matches!(area, Area::Last(_)) && ends_beside(&inode.node, head_bytes, length_bytes) {
         file.layout = DataLayout::Inline;
     }
     Ok(file)
+}
+
+/// Whether the end of a file that does not lie at the end of the image lies beside its inode, which has
+/// `head_bytes` with its attributes.
+pub(super) fn ends_beside(node: &Node, head_bytes: u64, length_bytes: u64) -> bool {
+    let end_bytes = length_bytes % BLOCK_BYTES;
+    // The end of a link's target is where the kernel looks for it first.
+    let beside_max = match node {
+        Node::Symlink(_) => BLOCK_BYTES,
+        _ => INLINE_BYTES_MAX,
+    };
+    end_bytes > 0 && head_bytes + end_bytes <= beside_max
 }
 
 /// Gives every inode its place; yields where the last one ends.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::tree::{Content, Meta, Tree};
+use crate::tree::{Content, Meta, Node, Tree};
 use std::io::Cursor;
 
 fn path(path: &str) -> TreePath {
@@ -92,4 +92,59 @@ fn a_file_that_shrank_is_named() {
     let plan = Plan::new(&tree, &Options::default()).unwrap();
     let error = plan.write(&mut Cursor::new(Vec::new())).unwrap_err();
     assert!(matches!(&error, ErofsError::Content { path, .. } if path.to_string() == "/etc"));
+}
+
+fn all_kinds() -> (Tree, Options) {
+    let mut tree = tree_of(&[("a", 10), ("b", 5_000), ("m", 20_001), ("n", 1_200_000), ("z", 0)]);
+    let mut meta = Meta { mode: 0o640, uid: 70_000, gid: 3, mtime_s: 5, ..Meta::root(0) };
+    meta.xattrs.insert(b"user.one".to_vec(), b"value".to_vec());
+    tree.add_directory(path("d"), meta.clone()).unwrap();
+    tree.add_file(path("d/x"), meta.clone(), Content::bytes(vec![3; 9_000])).unwrap();
+    meta.xattrs.insert(b"security.two".to_vec(), vec![1; 700]);
+    tree.add_file(path("d/y"), meta, Content::bytes("text")).unwrap();
+    tree.add_link(path("d/w"), &path("b")).unwrap();
+    tree.add_symlink(path("l"), Meta::root(0o777), vec![b'x'; 3_000]).unwrap();
+    for number in 0..300 {
+        let name = format!("d/some file with a long name {number}");
+        tree.add_file(path(&name), Meta::root(0o644), Content::bytes(name)).unwrap();
+    }
+    (tree, Options { label: "plinth".into(), last: vec![path("m"), path("d/x")] })
+}
+
+#[test]
+fn what_was_written_is_read() {
+    let (tree, options) = all_kinds();
+    let bytes = image(&tree, &options);
+    assert_eq!(length_bytes(&Content::bytes(bytes.clone())).unwrap(), bytes.len() as u64);
+    let read = read(&Content::bytes(bytes)).unwrap();
+    assert_eq!(read.options.label, "plinth");
+    assert_eq!(read.tree.name_count(), tree.name_count());
+    for ((path, id, inode), (other_path, other_id, other)) in tree.walk().zip(read.tree.walk()) {
+        assert_eq!(path, other_path);
+        assert_eq!((&inode.meta, inode.name_count), (&other.meta, other.name_count), "{path}");
+        match (&inode.node, &other.node) {
+            (Node::File(a), Node::File(b)) => assert_eq!(a.read().unwrap(), b.read().unwrap()),
+            (Node::Symlink(a), Node::Symlink(b)) => assert_eq!(a, b),
+            (Node::Directory, Node::Directory) => {}
+            (a, b) => panic!("{path} is {a:?} and was read as {b:?}"),
+        }
+        let _ = (id, other_id);
+    }
+    assert_eq!(read.tree.id(&path("d/w")), read.tree.id(&path("b")));
+}
+
+/// One byte after another: the checksum, the id or the comparison sees each.
+#[test]
+fn a_flipped_bit_is_found() {
+    let (tree, options) = all_kinds();
+    let good = image(&tree, &options);
+    let step = if good.len() > 4096 { 977 } else { 1 };
+    for at in (0..good.len()).step_by(step) {
+        let mut bytes = good.clone();
+        bytes[at] ^= 0x10;
+        assert!(read(&Content::bytes(bytes)).is_err(), "{at:#x}");
+    }
+    for length in [0, 1_000, 1_100, 4_096, good.len() - 4_096] {
+        assert!(read(&Content::bytes(&good[..length])).is_err(), "{length}");
+    }
 }

@@ -9,11 +9,11 @@ use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
-const SUPERBLOCK_AT: usize = 1024;
-const MAGIC: u32 = 0xe0f5_e1e2;
+pub(super) const SUPERBLOCK_AT: usize = 1024;
+pub(super) const MAGIC: u32 = 0xe0f5_e1e2;
 /// The superblock has a checksum; inodes of 64 bytes carry times of modification.
 const FEATURES: u32 = 1 | 2;
-const BLOCK_BITS: u8 = 12;
+pub(super) const BLOCK_BITS: u8 = 12;
 /// Offsets in the superblock.
 const CHECKSUM_AT: usize = SUPERBLOCK_AT + 4;
 const ID_AT: usize = SUPERBLOCK_AT + 48;

@@ -6,9 +6,9 @@ use crate::tree::{Inode, Tree, TreePath};
 use std::collections::BTreeMap;
 
 /// Header of the attributes of an inode: name filter, count of shared ones, seven zeros.
-const HEADER_BYTES: usize = 12;
+pub const HEADER_BYTES: usize = 12;
 /// Classes by number; a longer name first, so that it is found before its beginning.
-const CLASSES: [(&[u8], u8); 5] = [
+pub const CLASSES: [(&[u8], u8); 5] = [
     (b"system.posix_acl_access", 2),
     (b"system.posix_acl_default", 3),
     (b"trusted.", 4),

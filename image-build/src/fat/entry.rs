@@ -3,15 +3,15 @@
 use super::ENTRY_BYTES;
 use super::name::{Name, UNITS_PER_ENTRY, checksum};
 
-const LABEL: u8 = 0x08;
-const DIRECTORY: u8 = 0x10;
+pub const LABEL: u8 = 0x08;
+pub const DIRECTORY: u8 = 0x10;
 const ARCHIVE: u8 = 0x20;
-const LONG_NAME: u8 = 0x0f;
+pub const LONG_NAME: u8 = 0x0f;
 /// Marks the entry with the end of a long name, which comes first.
 const LONG_NAME_END: u8 = 0x40;
 /// 1980-01-01 and 2108-01-01: what a date of 16 bits can say.
 const TIME_S_MIN: u64 = 315_532_800;
-const TIME_S_END: u64 = 4_354_819_200;
+pub const TIME_S_END: u64 = 4_354_819_200;
 
 /// What a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,6 +139,20 @@ fn civil(day: i64) -> (i64, i64, i64) {
     (year, month, day)
 }
 
+/// The seconds since 1970 of what [`date_and_time`] wrote. A date that is none gives some time, which is
+/// then written otherwise.
+pub fn time_s(date: u16, time: u16) -> u64 {
+    let (year, month, day) =
+        (u64::from(1980 + (date >> 9)), u64::from(date >> 5 & 15), u64::from(date & 31));
+    let shifted = if month <= 2 { year - 1 } else { year };
+    let month_from_march = (month + 9) % 12;
+    let day_of_year = (153 * month_from_march + 2) / 5 + day.saturating_sub(1);
+    let days = 365 * shifted + shifted / 4 - shifted / 100 + shifted / 400 + day_of_year - 719_468;
+    let (hour, minute, second) =
+        (u64::from(time >> 11), u64::from(time >> 5 & 63), u64::from(time & 31) * 2);
+    days * 86_400 + hour * 3_600 + minute * 60 + second
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,6 +168,10 @@ mod tests {
         assert_eq!(at(1_750_000_000), ((2025, 6, 15), (15, 6, 40)));
         assert_eq!(at(951_782_399), ((2000, 2, 28), (23, 59, 58)));
         assert_eq!(at(951_868_799), ((2000, 2, 29), (23, 59, 58)));
+        for time in [TIME_S_MIN, 951_868_798, 1_750_000_000, 1_772_323_200, TIME_S_END - 2] {
+            let (date, of_day) = date_and_time(time);
+            assert_eq!(time_s(date, of_day), time);
+        }
         assert_eq!(at(u64::MAX), ((2107, 12, 31), (23, 59, 58)));
     }
 }

@@ -78,3 +78,48 @@ fn the_serial_number_follows_the_content() {
     assert_ne!(serial("a", VOLUME, 39), serial("b", VOLUME, 39));
     assert_ne!(serial("a", 40 << 20, 67), serial("b", 40 << 20, 67));
 }
+
+fn volume(tree: &Tree, length: u64) -> Vec<u8> {
+    let mut volume = Cursor::new(Vec::new());
+    write(tree, "ESP", length, &mut volume).unwrap();
+    volume.into_inner()
+}
+
+fn esp() -> Tree {
+    let mut tree = Tree::new(1_750_000_001);
+    tree.add_directory(path("EFI"), Meta::root(0o755)).unwrap();
+    tree.add_directory(path("EFI/Linux"), Meta::root(0o755)).unwrap();
+    for (name, length) in [("EFI/BOOTX64.EFI", 5_000), ("EFI/Linux/hostos-a.efi", 70_001)] {
+        let content = Content::bytes(vec![7; length]);
+        tree.add_file(path(name), Meta::root(0o644), content).unwrap();
+    }
+    for number in 0..40 {
+        let name = format!("EFI/Linux/a rather long name {number}.txt");
+        tree.add_file(path(&name), Meta::root(0o644), Content::bytes("x")).unwrap();
+    }
+    tree
+}
+
+#[test]
+fn what_was_written_is_read() {
+    for length in [5 << 20, 20 << 20, 40 << 20] {
+        let read = read(&Content::bytes(volume(&esp(), length))).unwrap();
+        let names = |tree: &Tree| tree.walk().map(|(path, ..)| path.clone()).collect::<Vec<_>>();
+        assert_eq!(names(&read.tree), names(&esp()));
+        assert_eq!(read.label, "ESP");
+        let inode = read.tree.get(&path("EFI/Linux/hostos-a.efi")).unwrap();
+        let Node::File(content) = &inode.node else { panic!("it is a file") };
+        assert_eq!(content.read().unwrap(), vec![7; 70_001]);
+    }
+}
+
+#[test]
+fn a_flipped_bit_is_found() {
+    let good = volume(&esp(), VOLUME);
+    // Boot sector, both tables, directories, contents, what is free.
+    for at in [3, 20, 39, 43, 511, 515, 0x5100, 0xa000, 0xb000, VOLUME as usize - 1] {
+        let mut bytes = good.clone();
+        bytes[at] ^= 1;
+        assert!(read(&Content::bytes(bytes)).is_err(), "{at:#x}");
+    }
+}

@@ -80,6 +80,27 @@ pub fn read(disk: &mut (impl Read + Seek)) -> Result<Table, GptError> {
     Ok(first)
 }
 
+/// Reads and checks the copy at the beginning alone, as one that reads a disk as a stream must. The copy at the
+/// end is then compared with [`Table::tail`].
+pub fn read_head(head: &[u8]) -> Result<Table, GptError> {
+    if head.len() != super::HEAD_BYTES {
+        return Err(GptError::Size { bytes: head.len() as u64 });
+    }
+    let header = &head[SECTOR..2 * SECTOR];
+    // The last sector has the other header.
+    let last = u64::from_le_bytes(array(header, 32));
+    if !(SECTORS_MIN - 1..SECTORS_MAX).contains(&last) {
+        let problem = "the other header lies at a sector that no disk has";
+        return Err(GptError::Damaged { part: "header", sector: 1, problem });
+    }
+    let table = decode(header, &head[2 * SECTOR..], 1, last + 1)?;
+    if table.head() != head {
+        let problem = "bytes that should be fixed are not";
+        return Err(GptError::Damaged { part: "protective record or header", sector: 0, problem });
+    }
+    Ok(table)
+}
+
 fn decode(
     header: &[u8],
     entries: &[u8],

@@ -62,5 +62,26 @@ fn what_cannot_be_meant_is_refused() {
     check_error("rootfs:", "directories: {/a: '0999'}\nrootfs:", "no octal mode");
     check_error("rootfs:", "links: {/a/../b: c}\nrootfs:", "links");
     check_error("rootfs:", "inputs: {ovmf: {reason: ''}}\nrootfs:", "reason ovmf is needed");
+    let firmware = "command_line: [quiet], firmware: {package: fw, path: /x}";
+    check_error("command_line: [quiet]", firmware, "/x of fw is used: name it in inputs");
+    let file = "package_files: {/a: {package: fw, path: x}}\nrootfs:";
+    check_error("rootfs:", file, "begin with /");
+    check_error("command_line: [quiet]", "command_line: [quiet], init: a", "name one of the two");
+    check_error("[quiet]", "[plinth.payload=0]", "comes from the builder");
     check_error("rootfs:", "allow: {scripts: {/a: ' '}}\nrootfs:", "reason /a");
+}
+
+#[test]
+fn files_of_inputs_and_programs_are_known() {
+    let text = SMALL
+        .replace("[quiet]", "[quiet], init: first, stub: {package: boot, path: /stub}")
+        .replace(
+            "rootfs:",
+            "inputs: {boot: {reason: x}, fw: {reason: x}}\nbinaries: {agent: /usr/bin/agent}\n\
+             package_files: {/fw: {package: fw, path: /f}}\nrootfs:",
+        );
+    let manifest = parse(&text).unwrap();
+    assert_eq!(Vec::from_iter(manifest.programs()), ["agent", "first"]);
+    let files: Vec<_> = manifest.input_files().into_iter().map(|file| &file.path).collect();
+    assert_eq!(files, ["/stub", "/f"]);
 }

@@ -14,6 +14,7 @@ const SCRIPT: &[u8] = b"#!/bin/sh\nuseradd _a\n";
 struct Bench {
     folder: tempfile::TempDir,
     packages: Vec<(LockedPackage, PathBuf)>,
+    inputs: Vec<(LockedPackage, PathBuf)>,
     manifest: String,
     models: String,
 }
@@ -42,7 +43,8 @@ impl Bench {
             kernel: {package: kk, modules: [], initrd_modules: [], command_line: []},\
             budget: {root_bytes_max: 10000000, payload_bytes_max: 1}, EXTRA}";
         let (packages, models) = (Vec::new(), "[]".into());
-        let mut bench = Self { folder, packages, manifest: manifest.into(), models };
+        let mut bench =
+            Self { folder, packages, inputs: Vec::new(), manifest: manifest.into(), models };
         bench.add(
             "kk",
             &[],
@@ -105,6 +107,7 @@ impl Bench {
         let of = |(package, path): &'_ (LockedPackage, PathBuf)| (package.clone(), path.clone());
         let kernel = of(&self.packages[0]);
         let others: Vec<_> = self.packages[1..].iter().map(of).collect();
+        let inputs: Vec<_> = self.inputs.iter().map(of).collect();
         let parts = Parts {
             manifest: &manifest,
             additions: None,
@@ -112,7 +115,7 @@ impl Bench {
             lock: &lock,
             packages: others.iter().map(|(package, path)| (package, path.clone())).collect(),
             kernel: (&kernel.0, kernel.1),
-            inputs: Vec::new(),
+            inputs: inputs.iter().map(|(package, path)| (package, path.clone())).collect(),
             scripts: &scripts,
             clone: self.folder.path(),
             binaries: self.folder.path(),
@@ -339,6 +342,57 @@ fn a_program_without_its_libraries_is_refused() {
     bench.add("aa", &[], &[file("./usr/bin/tool", 0o755, &program)]);
     bench.check_error("", &["/usr/bin/tool needs ", "libc.so.6", "which nothing brings"]);
     assert!(bench.assemble("allow: {unresolved: {/usr/bin/tool: why}}").is_ok());
+}
+
+#[test]
+fn a_program_brings_its_loader_and_its_libraries() {
+    let program = fs::read(std::env::current_exe().unwrap()).unwrap();
+    let mut tree = Tree::new(0);
+    let mut add = |path: &str, link: Option<&str>| {
+        let path = tree_path(path).unwrap();
+        ensure_parent(&mut tree, &path).unwrap();
+        match link {
+            Some(target) => tree.add_symlink(path, Meta::root(0o777), target.into()).unwrap(),
+            None => tree.add_file(path, Meta::root(0o755), Content::bytes(*b"lib")).unwrap(),
+        }
+    };
+    add("/lib64", Some("usr/lib64"));
+    let folder = "/usr/lib/x86_64-linux-gnu";
+    add("/usr/lib64/ld-linux-x86-64.so.2", Some("../lib/x86_64-linux-gnu/ld.so"));
+    add(&format!("{folder}/ld.so"), None);
+    add(&format!("{folder}/libm.so.6"), None);
+    add(&format!("{folder}/libgcc_s.so.1"), Some("libgcc_s.so.1.0"));
+    add(&format!("{folder}/libgcc_s.so.1.0"), None);
+    let error = libraries_of(&tree, &program).unwrap_err();
+    assert!(error.contains("libc.so.6, which nothing brings"), "{error}");
+    let path = tree_path(&format!("{folder}/libc.so.6")).unwrap();
+    tree.add_file(path.clone(), Meta::root(0o755), Content::bytes(*b"lib")).unwrap();
+    let found = libraries_of(&tree, &program).unwrap();
+    let loader = tree_path("/lib64/ld-linux-x86-64.so.2").unwrap();
+    assert!(found.contains_key(&path) && found.contains_key(&loader), "{found:?}");
+    assert!(libraries_of(&tree, b"no program").unwrap().is_empty());
+}
+
+#[test]
+fn files_of_inputs_are_taken_out_of_their_packages() {
+    let mut bench = Bench::new();
+    bench.add("fw", &[], &[file("./usr/share/fw/a.fd", 0o644, b"firmware")]);
+    bench.inputs = vec![bench.packages.pop().unwrap()];
+    let manifest = |path: &str| {
+        format!(
+            "inputs: {{fw: {{reason: x}}}},\
+             package_files: {{/usr/lib/a.fd: {{package: fw, path: {path}}}}}"
+        )
+    };
+    let rootfs = bench.assemble(&manifest("/usr/share/fw/a.fd")).unwrap();
+    let path = tree_path("/usr/lib/a.fd").unwrap();
+    let Some(Node::File(content)) = rootfs.tree.get(&path).map(|inode| &inode.node) else {
+        panic!("the file is in the image");
+    };
+    assert_eq!(content.read().unwrap(), b"firmware");
+    assert_eq!(rootfs.unpacked.last().map(|last| last.package.as_str()), Some("fw"));
+    assert!(rootfs.tree.get(&tree_path("/usr/share/fw/a.fd").unwrap()).is_none());
+    bench.check_error(&manifest("/usr/share/b.fd"), &["fw has no file /usr/share/b.fd"]);
 }
 
 #[test]

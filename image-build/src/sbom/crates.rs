@@ -50,13 +50,18 @@ pub struct Crate {
     pub binaries: Vec<String>,
 }
 
+/// Reads the text of `crates.lock`.
+pub fn parse(text: &str) -> Result<Vec<Crate>, CratesError> {
+    serde_yaml::from_str(text).map_err(CratesError::Format)
+}
+
 /// The crates of some executables; an error if the list is older than `Cargo.lock`.
 pub fn read(list: &Path, cargo_lock: &Path, binaries: &[&str]) -> Result<Vec<Crate>, CratesError> {
     let text = |path: &Path| {
         std::fs::read_to_string(path)
             .map_err(|source| CratesError::Read { path: path.into(), source })
     };
-    let crates: Vec<Crate> = serde_yaml::from_str(&text(list)?).map_err(CratesError::Format)?;
+    let crates = parse(&text(list)?)?;
     let locked = locked(&text(cargo_lock)?);
     for found in &crates {
         let key = (found.name.clone(), found.version.clone());

@@ -20,6 +20,8 @@ pub enum Content {
         /// How many bytes.
         length: u64,
     },
+    /// Several contents, one after the other, such as the blocks of a file and its end elsewhere.
+    Joined(Arc<[Content]>),
 }
 
 impl Content {
@@ -39,6 +41,7 @@ impl Content {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
             Self::Range { length, .. } => *length,
+            Self::Joined(parts) => parts.iter().map(Self::length).sum(),
         }
     }
 
@@ -53,6 +56,19 @@ impl Content {
             Self::Range { path, offset, .. } => {
                 Self::Range { path: path.clone(), offset: offset + start, length }
             }
+            Self::Joined(parts) => {
+                let (mut start, mut left) = (start, length);
+                let mut taken = Vec::new();
+                for part in parts.iter() {
+                    let piece = part.part(start, left);
+                    start = start.saturating_sub(part.length());
+                    left -= piece.length();
+                    if piece.length() > 0 {
+                        taken.push(piece);
+                    }
+                }
+                Self::Joined(taken.into())
+            }
         }
     }
 
@@ -65,6 +81,7 @@ impl Content {
                 file.seek(SeekFrom::Start(*offset)).map_err(|error| at(path, error))?;
                 Source::File(file, path)
             }
+            Self::Joined(parts) => Source::Joined(None, parts),
         };
         Ok(ContentReader { source, left: self.length() })
     }
@@ -88,6 +105,8 @@ pub struct ContentReader<'a> {
 enum Source<'a> {
     Bytes(&'a [u8]),
     File(File, &'a Path),
+    /// What is read now, and what comes after it.
+    Joined(Option<Box<ContentReader<'a>>>, &'a [Content]),
 }
 
 impl Read for ContentReader<'_> {
@@ -109,6 +128,19 @@ impl Read for ContentReader<'_> {
                 }
                 got
             }
+            Source::Joined(now, rest) => loop {
+                if let Some(reader) = now {
+                    match reader.read(&mut buffer[..want])? {
+                        0 => *now = None,
+                        got => break got,
+                    }
+                } else {
+                    let (first, others) =
+                        rest.split_first().expect("the parts are as long as their sum");
+                    *now = Some(Box::new(first.reader()?));
+                    *rest = others;
+                }
+            },
         };
         self.left -= got as u64;
         Ok(got)

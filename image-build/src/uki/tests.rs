@@ -2,7 +2,7 @@ use super::*;
 use crate::pe::tests::sample;
 
 /// A stub: the sample with the mark of systemd.
-fn stub() -> Vec<u8> {
+pub(crate) fn stub() -> Vec<u8> {
     let mut image = sample();
     let pe = Pe::parse(&image).unwrap();
     let mark = NewSection { name: ".sdmagic", data: b"#### x ####", characteristics: READ };
@@ -10,10 +10,15 @@ fn stub() -> Vec<u8> {
     image
 }
 
-fn kernel() -> Vec<u8> {
+pub(crate) fn kernel() -> Vec<u8> {
     let mut kernel = sample();
     kernel[KERNEL_MARK_AT..KERNEL_MARK_AT + 4].copy_from_slice(b"HdrS");
     kernel
+}
+
+/// A whole image.
+pub(crate) fn image() -> Vec<u8> {
+    assemble(&stub(), &Parts { linux: &kernel(), ..PARTS }).unwrap()
 }
 
 const PARTS: Parts = Parts {

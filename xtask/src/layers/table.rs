@@ -2,13 +2,19 @@
 
 /// Workspace packages by layer, the lowest first. A package may depend on lower layers only.
 pub const LAYERS: &[&[&str]] = &[
-    &["types", "os-kit-disk-layout"],
+    &["types", "os-kit-disk-layout", "hardware-specs"],
     &["replica-crypto", "attestation"],
-    &["replica-state", "os-kit-tpm", "os-kit-init", "attestation-simulator"],
-    &["replica-engine", "replica-consensus", "replica-execution", "replica-ingress"],
-    &["replica-messaging", "replica-http-api"],
+    &["replica-state", "os-kit-tpm", "os-kit-init", "os-kit-snp"],
+    &[
+        "replica-engine",
+        "replica-consensus",
+        "replica-execution",
+        "replica-ingress",
+        "attestation-simulator",
+    ],
+    &["replica-messaging", "replica-http-api", "os-kit-evidence"],
     &["replica-node", "orchestrator", "image-build", "cli"],
-    &["replica-simulation", "system-tests", "xtask"],
+    &["replica-simulation", "system-tests", "boot-tests", "xtask"],
 ];
 
 /// Dependencies inside one layer that are allowed all the same: from, to, why.
@@ -101,6 +107,12 @@ pub const MUST_NOT_KNOW: &[(&str, &[&str], &str)] = &[
     ("cli", &[SIMULATOR], SIMULATOR_WHY),
     ("replica-node", &[SIMULATOR], SIMULATOR_WHY),
     ("orchestrator", &[SIMULATOR], SIMULATOR_WHY),
+    (
+        "hardware-specs",
+        &["nix", "tss-esapi", "ureq", "tokio"],
+        "it reads what the kernel shows, and is asked about machines that are somewhere else",
+    ),
+    ("os-kit-evidence", &[SIMULATOR], SIMULATOR_WHY),
     ("orchestrator", &["replica-node"], "the orchestrator treats the replica as a process"),
 ];
 

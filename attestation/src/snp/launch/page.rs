@@ -33,6 +33,10 @@ impl Running {
         Self([0; 48])
     }
 
+    pub fn from_value(value: [u8; 48]) -> Self {
+        Self(value)
+    }
+
     pub fn value(&self) -> [u8; 48] {
         self.0
     }
