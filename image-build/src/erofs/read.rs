@@ -62,8 +62,8 @@ pub(crate) fn read_tree(content: &Content) -> Result<Volume, ReadError> {
         superblock: &superblock,
     };
     walk.directory(TreePath::root(), superblock.root)?;
-    let last = last_files(&walk.files);
     let tree = walk.tree;
+    let last = last_files(&tree, &superblock.label, &walk.files);
     Ok(Volume { tree, options: Options { label: superblock.label, last } })
 }
 
@@ -247,9 +247,9 @@ impl Walk<'_> {
     }
 }
 
-/// The files whose place shows that they were named to lie at the end, in their order: those from the
-/// first one on that would lie elsewhere, or otherwise, if it had not been named.
-fn last_files(files: &[Met]) -> Vec<TreePath> {
+/// The files whose place shows that they were named to lie at the end, in their order: those from the first
+/// one on that would lie elsewhere, or otherwise, if it had not been named.
+fn last_files(tree: &Tree, label: &str, files: &[Met]) -> Vec<TreePath> {
     let is_large = |met: &Met| met.length_bytes >= LARGE_FILE_BYTES_MIN;
     let mut by_place: Vec<&Met> =
         files.iter().filter(|met| met.first_block != super::inode::NO_BLOCK).collect();
@@ -261,5 +261,15 @@ fn last_files(files: &[Met]) -> Vec<TreePath> {
     let out_of_order = by_place.windows(2).position(|pair| !in_order(pair)).map(|at| at + 1);
     let kept_away = by_place.iter().position(|met| met.end_is_kept_away);
     let first = out_of_order.into_iter().chain(kept_away).min().unwrap_or(by_place.len());
-    by_place[first..].iter().map(|met| met.path.clone()).collect()
+    let from = |first: usize| by_place[first..].iter().map(|met| met.path.clone()).collect();
+    // Those before may still be files of the end, which begin on the border of a chunk.
+    let options = Options { label: label.to_owned(), last: from(first) };
+    let Ok(plan) = Plan::new(tree, &options) else { return options.last };
+    let planned: BTreeMap<&TreePath, u32> =
+        plan.files.iter().map(|file| (file.path, file.first_block)).collect();
+    let moved = |met: &&Met| planned.get(&met.path) != Some(&met.first_block);
+    match by_place[..first].iter().position(moved) {
+        Some(earlier) => from(earlier),
+        None => options.last,
+    }
 }

@@ -148,3 +148,20 @@ fn a_flipped_bit_is_found() {
         assert!(read(&Content::bytes(&good[..length])).is_err(), "{length}");
     }
 }
+
+/// Which files were named to lie at the end is found from their places alone, whatever their size and name.
+#[test]
+fn files_at_the_end_are_found_again() {
+    let sizes = [("a", 90_000), ("b", 300), ("m", 400_000), ("n", 1_500_000), ("z", 4_096)];
+    let tree = tree_of(&sizes);
+    for last in
+        [&["m"][..], &["z"], &["a"], &["n"], &["b"], &["z", "a"], &["m", "n", "z"], &["n", "m"]]
+    {
+        let last = last.iter().map(|name| path(name)).collect();
+        let options = Options { label: "x".into(), last };
+        let bytes = image(&tree, &options);
+        let read = read(&Content::bytes(bytes.clone()))
+            .unwrap_or_else(|error| panic!("{options:?}: {error}"));
+        assert!(image(&read.tree, &read.options) == bytes, "{options:?}");
+    }
+}
