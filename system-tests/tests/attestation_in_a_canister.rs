@@ -9,7 +9,7 @@ use candid::{CandidType, Deserialize, Encode, Principal};
 use ic_agent::Agent;
 use ic_agent::identity::BasicIdentity;
 use ic_management_canister_types::CanisterInstallMode;
-use judge::{Answer, Ek, Question, Quote, Replay, Snp};
+use judge::{Answer, Ek, Joined, Question, Quote, Replay, Snp};
 use serde_bytes::ByteBuf;
 use serde_json::Value;
 use std::time::{Duration, Instant};
@@ -192,6 +192,20 @@ fn logs() -> Vec<Case> {
     names.iter().flat_map(|name| [case(name, 0), case(name, 1)]).collect()
 }
 
+/// Joined evidence of each role.
+fn joined() -> Vec<Case> {
+    let case = |role: &str| {
+        let rules = file(&format!("vectors/evidence/{role}.json"));
+        let question = Question::Joined(Joined {
+            evidence: file(&format!("vectors/evidence/{role}.evidence")),
+            rules: String::from_utf8(rules.into_vec()).expect("JSON is text"),
+            at: seconds("2025-06-15T15:06:40Z"),
+        });
+        Case { name: format!("evidence of a {role}"), question, accepted: true }
+    };
+    ["host", "guest", "machine"].map(case).into()
+}
+
 /// The part of a question that a machine makes up, to be changed.
 fn evidence(question: &mut Question) -> &mut Vec<u8> {
     match question {
@@ -199,6 +213,7 @@ fn evidence(question: &mut Question) -> &mut Vec<u8> {
         Question::Quote(quote) => &mut quote.message,
         Question::Ek(ek) => &mut ek.certificate,
         Question::Replay(replay) => &mut replay.log,
+        Question::Joined(joined) => &mut joined.evidence,
     }
 }
 
@@ -220,7 +235,7 @@ fn changed(case: &Case) -> Vec<Case> {
 
 #[test]
 fn verdicts_in_a_canister_are_the_native_ones() {
-    let lists = [real_reports(), simulated_reports(), tpms(), logs()];
+    let lists = [real_reports(), simulated_reports(), tpms(), logs(), joined()];
     let mut cases: Vec<Case> = lists.into_iter().flatten().collect();
     cases.extend(cases.iter().flat_map(changed).collect::<Vec<_>>());
     assert!(cases.len() > 100, "{} cases", cases.len());

@@ -61,9 +61,9 @@ pub const NEEDS: &[Need] = &[
     need("libdbus-1-3", Purpose::Up, "the `icp` client is linked to it (its keyring support)"),
     Need {
         instead: Some(|folders| version_of(folders, "pkg-config").is_some()),
-        ..need("pkg-config", Purpose::Test, "finds the TPM library when os-kit/tpm is linked to it")
+        ..need("pkg-config", Purpose::Up, "finds the TPM library when os-kit/tpm is linked to it")
     },
-    need("libtss2-dev", Purpose::Test, "the TPM library in C that os-kit/tpm is linked to"),
+    need("libtss2-dev", Purpose::Up, "the TPM library in C that plinth is linked to"),
     need("swtpm", Purpose::Test, "software TPMs: each test of os-kit/tpm has one of its own"),
     need("swtpm-tools", Purpose::Test, "makes the software TPMs, with endorsement certificates"),
     need(

@@ -5,6 +5,7 @@
 
 use attestation::checks::{Checks, Verdict};
 use attestation::event_log;
+use attestation::evidence::{Known, Policy, Roots, verify as verify_evidence};
 use attestation::snp::{
     AbiVersion, Expect, GuestBits, KeyRule, PlatformBits, Product, SnpEvidence, SnpPolicy, SnpRoot,
     SnpRoots, TcbMinima, TcbVersion, VekClaims, verify,
@@ -32,6 +33,8 @@ pub enum Question {
     Ek(Ek),
     /// An event log alone.
     Replay(Replay),
+    /// Evidence that joins all of these.
+    Joined(Joined),
 }
 
 /// A report of SEV-SNP, with certificates in DER.
@@ -84,6 +87,23 @@ pub struct Replay {
     pub bank: Option<String>,
 }
 
+/// Joined evidence.
+#[derive(CandidType, Clone, Debug, Deserialize)]
+pub struct Joined {
+    pub evidence: ByteBuf,
+    /// Policy, roots and what is known of the node, as JSON.
+    pub rules: String,
+    pub at: i64,
+}
+
+/// What joined evidence is held against.
+#[derive(Deserialize)]
+struct Rules {
+    policy: Policy,
+    roots: Roots,
+    known: Known,
+}
+
 /// One check, as the verifier's own.
 #[derive(CandidType, Clone, Debug, Deserialize, PartialEq, Eq)]
 pub struct Check {
@@ -109,6 +129,7 @@ pub fn judge(question: &Question) -> Answer {
         Question::Quote(quote) => judge_quote(quote),
         Question::Ek(ek) => judge_ek(ek),
         Question::Replay(replay) => judge_replay(replay),
+        Question::Joined(joined) => judge_joined(joined),
     }
 }
 
@@ -223,4 +244,10 @@ fn judge_replay(replay: &Replay) -> Answer {
         .map(|(index, value)| format!("{}:{index}:{value}", value.hash()))
         .collect();
     answer(replayed.is_accepted(), replayed.checks(), values)
+}
+
+fn judge_joined(joined: &Joined) -> Answer {
+    let Rules { policy, roots, known } =
+        serde_json::from_str(&joined.rules).expect("the test has good rules");
+    verdict(&verify_evidence(&joined.evidence, &policy, &roots, &known, UnixTime(joined.at)))
 }
