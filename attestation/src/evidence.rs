@@ -22,9 +22,9 @@
 
 mod encoding;
 mod error;
-mod fields;
+pub(crate) mod fields;
 #[cfg(test)]
-mod forge;
+pub(crate) mod forge;
 mod known;
 mod policy;
 mod roots;

@@ -16,6 +16,7 @@
 //! - [`tpm`]: quotes, keys and counters of a TPM 2.0.
 //! - [`event_log`]: what firmware says it measured, held against quoted values.
 //! - [`evidence`]: all of these in one value, bound to a node's keys and judged as a whole.
+//! - [`enrolment`]: how a machine becomes known by its evidence, and stays the same.
 //! - [`predict`]: what a machine will measure, computed before it boots.
 //! - [`explain`]: why a machine measured something else, for people.
 //!
@@ -28,6 +29,7 @@ pub mod checks;
 pub mod crypto;
 mod cursor;
 mod der;
+pub mod enrolment;
 pub mod event_log;
 pub mod evidence;
 pub mod explain;

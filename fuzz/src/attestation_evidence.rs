@@ -1,5 +1,6 @@
-//! Evidence: read, written again, verified whole under the rules that accept the seeds.
+//! Evidence, and the other messages of an enrolment: read, written again, verified whole under the rules that accept the seeds.
 
+use attestation::enrolment::{Invitation, JoinRequest};
 use attestation::evidence::{Evidence, Known, Policy, Role, Roots, verify};
 use attestation::x509::UnixTime;
 use std::sync::OnceLock;
@@ -44,6 +45,12 @@ fn rules(role: Role) -> &'static Rules {
 /// Nobody signs mutants: what is accepted is a seed. Two forms of an ECDSA signature are both good, and
 /// no mutation finds the second.
 pub fn evidence(data: &[u8]) {
+    if let Ok(request) = JoinRequest::decode(data) {
+        assert_eq!(request.encode(), data);
+    }
+    if let Ok(invitation) = Invitation::decode(data) {
+        assert_eq!(invitation.encode(), data);
+    }
     let Ok(evidence) = Evidence::decode(data) else { return };
     assert_eq!(evidence.encode(), data, "there is one form");
     let role = evidence.statement().role;

@@ -224,7 +224,6 @@ pub struct Artifact {
 
 /// A finished build.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Built {
     /// Name of the image or of its variant.
     pub image: String,
@@ -248,6 +247,19 @@ pub struct Built {
     pub module_count: usize,
     /// Its files, by name.
     pub artifacts: Vec<Artifact>,
+}
+
+impl Built {
+    /// Reads a description, strictly: written again, it is the same.
+    pub fn parse(json: &[u8]) -> Result<Self, serde_json::Error> {
+        // serde cannot refuse unknown fields where one of the fields is flattened.
+        let built: Self = serde_json::from_slice(json)?;
+        let given: serde_json::Value = serde_json::from_slice(json)?;
+        if serde_json::to_value(&built)? != given {
+            return Err(serde::de::Error::custom("it has a field that no description has"));
+        }
+        Ok(built)
+    }
 }
 
 /// Reads the manifests of a clone, by name.

@@ -170,7 +170,7 @@ fn describe(folder: &Path, image: &str) -> Result<Built, MakeError> {
     };
     let path = folder.join(format!("{image}.json"));
     let bytes = fs::read(&path).map_err(|error| bad(format!("{} ({error})", path.display())))?;
-    let built: Built = serde_json::from_slice(&bytes)
+    let built = Built::parse(&bytes)
         .map_err(|error| bad(format!("its description is damaged ({error})")))?;
     if built.image != image || crate::build::description(&built) != bytes {
         return Err(bad("its description is of another image, or of another version".into()));

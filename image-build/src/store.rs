@@ -14,8 +14,9 @@ mod tests;
 pub use mirror::{Location, LocationError, Mirrors};
 
 use sha2::{Digest, Sha256};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -168,6 +169,10 @@ impl Store {
         let mut file = tempfile::NamedTempFile::with_prefix_in(".unfinished-", folder)
             .map_err(failed("create a file in", folder))?;
         file.write_all(&bytes).map_err(failed("write", &path))?;
+        // Other users of this machine may share the store.
+        file.as_file()
+            .set_permissions(Permissions::from_mode(0o644))
+            .map_err(failed("set the mode of", &path))?;
         file.as_file().sync_all().map_err(failed("write", &path))?;
         file.persist(&path).map_err(|error| failed("rename", &path)(error.error))?;
         Ok(true)

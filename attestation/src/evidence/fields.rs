@@ -8,14 +8,14 @@ use crate::cursor::Cursor;
 use std::ops::RangeInclusive;
 
 /// A field: its number, its name, and how long it may be.
-pub(super) struct Field {
+pub(crate) struct Field {
     pub tag: u8,
     pub name: &'static str,
     pub bytes: RangeInclusive<usize>,
 }
 
 /// Appends a field. Contents are bounded far below 4 GiB by who reads them.
-pub(super) fn put(bytes: &mut Vec<u8>, field: &Field, content: &[u8]) {
+pub(crate) fn put(bytes: &mut Vec<u8>, field: &Field, content: &[u8]) {
     bytes.push(field.tag);
     put_sized(bytes, content);
 }
@@ -28,7 +28,7 @@ pub(super) fn put_sized(bytes: &mut Vec<u8>, content: &[u8]) {
 }
 
 /// The fields of a structure that are not read yet.
-pub(super) struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     structure: &'static str,
     cursor: Cursor<'a>,
 }

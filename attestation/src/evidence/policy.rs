@@ -8,7 +8,7 @@ mod snp;
 mod text;
 mod tpm;
 
-pub(super) use text::{Hex, present};
+pub(super) use text::{Hex, Index, present};
 
 use super::Role;
 use crate::snp::SnpPolicy;

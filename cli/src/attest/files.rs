@@ -1,7 +1,8 @@
 //! Files of foreign origin, and why one cannot be used.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use attestation::x509::{PemError, certificate_bytes};
@@ -29,6 +30,28 @@ pub enum Unusable {
         /// How many are read.
         bytes_max: u64,
     },
+    /// The file is not what it must be.
+    #[error("{} cannot be used: {reason}", path.display())]
+    Content {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// A file cannot be written.
+    #[error("cannot write {}: {source}; choose another name, or make its folder", path.display())]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// An option that something else needs.
+    #[error("{0}")]
+    Option(String),
+    /// This machine gives no evidence.
+    #[error("{0}")]
+    Make(String),
     /// The file holds no certificates.
     #[error("{}: {source}", path.display())]
     Certificates {
@@ -67,6 +90,38 @@ pub fn read_up_to(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Unusable> {
         return Err(Unusable::TooLarge { path: path.into(), bytes_max });
     }
     Ok(bytes)
+}
+
+/// Who may read a file that is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readers {
+    /// Anybody.
+    All,
+    /// Its owner: it holds a secret.
+    Owner,
+}
+
+/// Writes a file that appears whole or not at all, in place of one of before.
+pub fn write(path: &Path, content: &[u8], readers: Readers) -> Result<(), Unusable> {
+    let failed = |source| Unusable::Write { path: path.into(), source };
+    let name = path.file_name().ok_or_else(|| failed(std::io::ErrorKind::InvalidInput.into()))?;
+    let mut unfinished = std::ffi::OsString::from(".");
+    unfinished.push(name);
+    unfinished.push(format!(".{}.unfinished", std::process::id()));
+    let unfinished = path.with_file_name(unfinished);
+    let mode = if readers == Readers::Owner { 0o600 } else { 0o644 };
+    let mut options = std::fs::OpenOptions::new();
+    let created = options.write(true).create_new(true).mode(mode).open(&unfinished);
+    let written = created.and_then(|mut file| {
+        file.write_all(content)?;
+        file.sync_all()?;
+        std::fs::rename(&unfinished, path)
+    });
+    written.map_err(|source| {
+        // It may not have been made at all.
+        let _ = std::fs::remove_file(&unfinished);
+        failed(source)
+    })
 }
 
 /// The file's bytes, or what they are in hex if the file is a text of hex digits.

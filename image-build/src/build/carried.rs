@@ -39,7 +39,7 @@ impl Carried {
             };
             let path = |ending| options.out.join(format!("{other}.{ending}"));
             let text = fs::read(path("json")).map_err(|_| bad("which is not there".into()))?;
-            let built: Built = serde_json::from_slice(&text)
+            let built = Built::parse(&text)
                 .map_err(|error| bad(format!("whose description is damaged ({error})")))?;
             let payload =
                 built.artifacts.iter().find(|artifact| artifact.name.ends_with(".payload"));

@@ -91,7 +91,7 @@ pub fn finished(folder: &Path, image: &str, key: &str) -> Result<Option<Built>, 
         return Ok(None);
     }
     let built = fs::read(folder.join(format!("{image}.json"))).ok();
-    let Some(built) = built.and_then(|text| serde_json::from_slice::<Built>(&text).ok()) else {
+    let Some(built) = built.and_then(|text| Built::parse(&text).ok()) else {
         return Ok(None);
     };
     for expected in &built.artifacts {

@@ -41,7 +41,7 @@ pub enum SourceError {
     NoFile(PathBuf),
     /// git.
     #[error(
-        "cannot list the files of {}: {problem}; install git, or build from a copy without .git", 
+        "cannot list the files of {}: {problem}; install git, or build from a copy without .git",
         clone.display()
     )]
     Git {

@@ -42,10 +42,10 @@ fn kept_programs_are_checked_whenever_they_are_used() {
 
 #[test]
 fn a_program_that_names_its_folder_is_refused() {
-    let check = |bytes: &[u8]| check_paths("aa", bytes, &[Path::new("/a/work"), Path::new("/tc")]);
+    let check = |bytes: &[u8]| check_paths("aa", bytes, &[Path::new("/a/made"), Path::new("/tc")]);
     check(b"/plinth/src/main.rs").unwrap();
-    let error = check(b"\0/a/work/src/main.rs").unwrap_err().to_string();
-    assert!(error.contains("aa holds the path /a/work"), "{error}");
+    let error = check(b"\0/a/made/src/main.rs").unwrap_err().to_string();
+    assert!(error.contains("aa holds the path /a/made"), "{error}");
     assert!(check(b"/tc/usr").is_err());
 }
 

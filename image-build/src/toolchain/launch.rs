@@ -83,7 +83,7 @@ impl Plan {
         // clang and lld tell by their own name what they are asked for.
         let shown = tools.join(if name == IMAGE_LINKER { "cc" } else { name });
         let mut all: Vec<OsString> = vec!["--inhibit-cache".into(), "--library-path".into()];
-        all.push(self.libraries().into());
+        all.push(self.libraries());
         all.extend(["--argv0".into(), shown.into()]);
         all.push(below(&self.root, self.layout.program(program)).into());
         all.extend(arguments);

@@ -52,18 +52,18 @@ fn pairs_lie_on_one_disk_and_have_one_label_each() {
     let found = |partitions: &[Partition]| -> Vec<String> {
         partitions::pairs(partitions)
             .into_iter()
-            .map(|pair| format!("{}/{}/{}", pair.data.disk, pair.data.label, pair.hash.label))
+            .map(|pair| format!("{} {} {}", pair.data.disk, pair.data.label, pair.hash.label))
             .collect()
     };
     let host = on("vda", &["verity-b", "root-b", "esp", "verity-a", "root-a"]);
     let stick = on("sda", &["esp", "root", "verity"]);
     let both = [host.clone(), stick].concat();
-    let expected = ["sda/root/verity", "vda/root-a/verity-a", "vda/root-b/verity-b"];
+    let expected = ["sda root verity", "vda root-a verity-a", "vda root-b verity-b"];
     assert_eq!(found(&both), expected);
     let apart = [on("vda", &["root-a"]), on("vdb", &["verity-a"])].concat();
     assert!(found(&apart).is_empty());
     let twice = [host, on("vda", &["root-a"])].concat();
-    assert_eq!(found(&twice), ["vda/root-b/verity-b"]);
+    assert_eq!(found(&twice), ["vda root-b verity-b"]);
 }
 
 /// A head as `plinth image build` writes it, and its root hash.

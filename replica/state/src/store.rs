@@ -42,9 +42,9 @@ mod writer;
 
 pub use artifacts::StoredCertification;
 pub use checkpoint::{Checkpoint, CheckpointSize};
+pub use error::RocksdbError;
 pub use error::StoreError;
 pub use keystore::KeyShareFile;
-pub use rocksdb::RocksdbError;
 
 use crate::state::ReplicatedState;
 use crate::tree::StateTree;

@@ -68,7 +68,7 @@ impl Images {
 
     /// What the build says of an image.
     pub fn built(&self, image: &str) -> Built {
-        serde_json::from_slice(&self.read(image, "json")).expect("a description")
+        Built::parse(&self.read(image, "json")).expect("a description")
     }
 
     /// The whole disk of an image, unpacked once.

@@ -100,6 +100,10 @@ fn what_could_pass_unseen_is_no_policy() {
         "a value of PCR 4 sha256 has 2 bytes, not 32",
         set("/tpm/releases/0/pcrs/sha256/4", json!(["0011"])),
     );
+    refused("write `04` as 4", |policy| {
+        let values = policy["tpm"]["releases"][0]["pcrs"]["sha256"].as_object_mut().unwrap();
+        values.insert("04".into(), json!(["00".repeat(32)]));
+    });
     refused("Odd number of digits", set("/tpm/releases/0/pcrs/sha256/4", json!(["0"])));
     refused("`firmware-versions` is empty", set("/tpm/firmware-versions", json!([])));
     refused("`all` is no `any`", set("/tpm/firmware-versions", json!("all")));

@@ -69,6 +69,39 @@ impl Hex {
     }
 }
 
+/// A number that is the key of a map: JSON writes it as text, YAML as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Index<T>(pub T);
+
+impl<'de, T: TryFrom<u64>> Deserialize<'de> for Index<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor<T>(std::marker::PhantomData<T>);
+        impl<T: TryFrom<u64>> serde::de::Visitor<'_> for Visitor<T> {
+            type Value = Index<T>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a number")
+            }
+
+            fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Self::Value, E> {
+                let fits = T::try_from(number);
+                fits.map(Index).map_err(|_| E::custom(format!("{number} is too large")))
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                let number: u64 =
+                    text.parse().map_err(|_| E::custom(format!("`{text}` is no number")))?;
+                // Each number in one form, so that none is there twice.
+                if number.to_string() != text {
+                    return Err(E::custom(format!("write `{text}` as {number}")));
+                }
+                self.visit_u64(number)
+            }
+        }
+        deserializer.deserialize_any(Visitor(std::marker::PhantomData))
+    }
+}
+
 /// The word `any`, or a list of what is accepted.
 #[derive(Deserialize)]
 #[serde(untagged)]

@@ -1,6 +1,6 @@
 //! The section on the TPM's part.
 
-use super::text::{AnyOr, Hex};
+use super::text::{AnyOr, Hex, Index};
 use super::{Accepted, PolicyError, TpmRules};
 use crate::crypto::{Digest, Hash};
 use crate::tpm::ek::EkQuirk;
@@ -28,7 +28,7 @@ pub struct TpmText {
 #[serde(deny_unknown_fields)]
 struct AcceptedText {
     name: String,
-    pcrs: BTreeMap<Hash, BTreeMap<u8, BTreeSet<Hex>>>,
+    pcrs: BTreeMap<Hash, BTreeMap<Index<u8>, BTreeSet<Hex>>>,
 }
 
 impl TryFrom<TpmText> for TpmRules {
@@ -93,7 +93,7 @@ fn accepted(entries: Vec<AcceptedText>, list: &'static str) -> Result<Vec<Accept
         }
         let mut values = BTreeMap::new();
         for (bank, registers) in pcrs {
-            for (pcr, digests) in registers {
+            for (Index(pcr), digests) in registers {
                 set(&[pcr])?;
                 values.insert((bank, pcr), digests_of(bank, pcr, &digests)?);
             }

@@ -47,8 +47,8 @@ pub enum FirmwareError {
     /// A section that nobody knows how to measure.
     #[error("the SEV metadata has a section of the unknown kind {0:#x}")]
     SectionKind(u32),
-    /// Not whole pages below 4 GiB, or too many of them.
-    #[error("a section of the SEV metadata is not whole pages below 4 GiB, or too large")]
+    /// Empty, not whole pages below 4 GiB, or too many of them.
+    #[error("a section of the SEV metadata is empty, not whole pages below 4 GiB, or too large")]
     SectionPlace,
 }
 
@@ -231,7 +231,8 @@ fn sections(image: &[u8], from_end: u32) -> Result<Vec<Section>, FirmwareError> 
         let is_whole =
             [address, bytes].iter().all(|value| (*value as usize).is_multiple_of(PAGE_BYTES));
         let ends_below = u64::from(address) + u64::from(bytes) <= 1 << 32;
-        if !is_whole || !ends_below || all_bytes > SECTION_BYTES_MAX {
+        // Monitors do not agree on what an empty one is.
+        if bytes == 0 || !is_whole || !ends_below || all_bytes > SECTION_BYTES_MAX {
             return Err(FirmwareError::SectionPlace);
         }
         sections.push(Section { kind, address, bytes });

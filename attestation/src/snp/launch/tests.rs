@@ -107,6 +107,7 @@ fn damaged_firmware_is_refused() {
     check(METADATA - 16, &[1], FirmwareError::SectionPlace);
     check(METADATA - 20, &[0xff; 4], FirmwareError::SectionPlace);
     check(METADATA - 20, &[0, 0, 0, 0xf0], FirmwareError::SectionPlace);
+    check(METADATA - 20, &[0; 4], FirmwareError::SectionPlace);
     check(METADATA - 24, &[9], FirmwareError::SectionKind(9));
 }
 

@@ -77,3 +77,21 @@ fn every_kind_of_file_below_a_folder_counts() {
     fs::create_dir(folder.join("empty")).unwrap();
     changed();
 }
+
+#[test]
+fn a_description_has_one_form_for_both_origins() {
+    let dir = tempfile::tempdir().unwrap();
+    let given = built(dir.path());
+    let locked = Origin::Locked {
+        toolchain_sha256: "22".into(),
+        source_sha256: "33".into(),
+        crates_sha256: "44".into(),
+    };
+    for built in [given.clone(), Built { origin: locked, ..given }] {
+        let json = serde_json::to_string(&built).unwrap();
+        assert_eq!(Built::parse(json.as_bytes()).unwrap(), built);
+        for bad in [json.replacen('{', "{\"x\": 1, ", 1), json.replace("root_hash", "roothash")] {
+            assert!(Built::parse(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+}

@@ -19,7 +19,7 @@ fn plan() -> Plan {
             libraries: vec!["/lib".into(), "/llvm/lib".into()],
             clang_resources: "/llvm/resources".into(),
         },
-        remap: vec![("/cache/work".into(), "/plinth".into()), ("/t c".into(), "/toolchain".into())],
+        remap: vec![("/cache/made".into(), "/plinth".into()), ("/t c".into(), "/toolchain".into())],
     }
 }
 
@@ -72,7 +72,7 @@ fn what_runs_while_building_asks_for_the_toolchains_loader_and_images_for_their_
     for all in [here, there] {
         assert!(all.contains(&"--sysroot=/t c".to_owned()));
         assert!(all.contains(&"--ld-path=/tools/ld.lld".to_owned()));
-        assert!(all.contains(&"-ffile-prefix-map=/cache/work=/plinth".to_owned()));
+        assert!(all.contains(&"-ffile-prefix-map=/cache/made=/plinth".to_owned()));
         assert!(all.ends_with(&["a.o".to_owned(), "-o".into(), "a".into()]));
     }
 }
@@ -85,7 +85,7 @@ fn rustc_links_by_what_it_compiles_for() {
     assert!(holds(&script, &["-C", "linker=/tools/cc"]), "{script:?}");
     for all in [image, script] {
         assert!(holds(&all, &["--sysroot", "/t c/usr"]));
-        assert!(holds(&all, &["--remap-path-prefix", "/cache/work=/plinth"]));
+        assert!(holds(&all, &["--remap-path-prefix", "/cache/made=/plinth"]));
         assert!(holds(&all, &["--remap-path-prefix", "/t c=/toolchain"]));
     }
     assert!(!holds(&call("rustc", &["-vV"]), &["-C"]));
@@ -131,8 +131,8 @@ fn paths_are_found_in_bytes() {
     let check = |bytes: &[u8], path: &str, found| {
         assert_eq!(names_path(bytes, Path::new(path)), found, "{path}");
     };
-    check(b"\0/cache/work/src/a.rs\0", "/cache/work", true);
-    check(b"\0/cache/wor", "/cache/work", false);
-    check(b"", "/cache/work", false);
+    check(b"\0/cache/made/src/a.rs\0", "/cache/made", true);
+    check(b"\0/cache/mad", "/cache/made", false);
+    check(b"", "/cache/made", false);
     check(b"x", "", false);
 }

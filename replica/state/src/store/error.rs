@@ -1,6 +1,6 @@
 //! Why the store cannot do what it was asked for. Every text says where and what to do.
 
-use super::rocksdb::RocksdbError;
+pub use super::rocksdb::RocksdbError;
 use std::io;
 use std::path::{Path, PathBuf};
 use types::{Height, StateRoot};
