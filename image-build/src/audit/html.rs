@@ -20,9 +20,9 @@ pub fn html(report: &Report) -> String {
         escaped(version),
         verdict.word,
     );
-    let _ = write!(
+    let _ = writeln!(
         page,
-        "<p id=\"verdict\" class=\"{}\"><strong>{}</strong> {}</p>\n",
+        "<p id=\"verdict\" class=\"{}\"><strong>{}</strong> {}</p>",
         verdict.class, verdict.word, verdict.text
     );
     page += &facts(report);

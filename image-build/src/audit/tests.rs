@@ -154,7 +154,7 @@ fn a_published_contradiction_is_found() {
         "guestos.root.verity",
         "not that of the root",
     );
-    check_published(changed("guestos.boot.cpio", 30_000), "guestos", "launch digest");
+    check_published(changed("guestos.boot.cpio", 20_000), "guestos", "launch digest");
     check_published(changed("guestos.firmware.fd", 100), "guestos", "launch digest");
     check_published(changed("setupos.esp", 0x20_0000), "setupos.esp", "another byte");
     check_published(changed("setupos.carried.erofs", 300_000), "setupos.carried.erofs", "");

@@ -49,7 +49,7 @@ impl<'a> Comparing<'a> {
     }
 
     fn compare_zeros(&mut self, start: u64, end: u64) -> io::Result<()> {
-        const ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+        static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
         let mut at = start;
         while at < end {
             let length = (end - at).min(ZEROS.len() as u64);
