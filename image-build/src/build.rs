@@ -252,7 +252,7 @@ pub struct Built {
 impl Built {
     /// Reads a description, strictly: written again, it is the same.
     pub fn parse(json: &[u8]) -> Result<Self, serde_json::Error> {
-        // serde cannot refuse unknown fields where one of the fields is flattened.
+        // serde cannot refuse unknown fields of an origin that has none of its own.
         let built: Self = serde_json::from_slice(json)?;
         let given: serde_json::Value = serde_json::from_slice(json)?;
         if serde_json::to_value(&built)? != given {
