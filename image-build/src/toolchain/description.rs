@@ -96,7 +96,7 @@ impl Layout {
         self.programs.values().chain(&self.libraries).chain(others)
     }
 
-    /// The path of one of [`PROGRAMS`].
+    /// The path of one of the programs that are called.
     pub fn program(&self, name: &str) -> &str {
         self.programs.get(name).map(String::as_str).expect("a checked layout has all programs")
     }
