@@ -15,6 +15,7 @@ mod environment;
 mod error;
 mod folders;
 mod fuzz;
+mod images;
 mod layers;
 mod options;
 mod output;

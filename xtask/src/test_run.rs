@@ -6,9 +6,9 @@ use crate::command::Run;
 use crate::environment::{self, Provided};
 use crate::error::Error;
 use crate::folders::Folders;
+use crate::images;
 use crate::options::Options;
 use crate::setup::{self, Purpose};
-use std::path::PathBuf;
 
 pub const COMMAND: Command = Command {
     name: "test",
@@ -41,29 +41,11 @@ fn run(folders: &Folders, options: Options) -> Result<(), Error> {
     }
     let mut provided = provided;
     if selected.is_empty() {
-        // Here and not in the first test that wants them, since compiling their programs takes minutes.
-        provided.push(("PLINTH_IMAGES", build_images(folders)?.into()));
+        provided.extend(images::build(folders)?);
     }
     let (runner, selected) =
         (runner(folders), if selected.is_empty() { vec!["--workspace".into()] } else { selected });
     cargo(folders, &provided).args(runner).args(selected).run()
-}
-
-/// The images that the tests boot; what is up to date is not made again. Tests that are run by themselves do the
-/// same, into the same folder.
-fn build_images(folders: &Folders) -> Result<PathBuf, Error> {
-    let out = folders.cache.join("images");
-    let plinth = folders.target.join("release/plinth");
-    for image in [&["all"][..], &["hostos", "--dev"]] {
-        Run::new(folders, &plinth)
-            .args(["image", "build"])
-            .args(image)
-            .arg("--out")
-            .arg(&out)
-            .output_to_stderr()
-            .run()?;
-    }
-    Ok(out)
 }
 
 fn cargo(folders: &Folders, provided: &Provided) -> Run {
