@@ -11,7 +11,8 @@ use std::fs;
 use std::path::Path;
 
 /// What a build reads of the clone.
-const SOURCES: [&str; 7] = [
+const SOURCES: [&str; 8] = [
+    "Cargo.lock",
     "image-build/crates.lock",
     "image-build/image.lock",
     "image-build/images",
