@@ -5,6 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// A start takes half a minute under emulation; so much more on a machine that is busy.
@@ -121,6 +122,17 @@ impl Machine {
         drop(text);
         assert!(self.process.wait().expect("it was started").success(), "QEMU failed:\n{all}");
         all
+    }
+
+    /// Waits until a shell answers. What is typed before it has its terminal is lost, so it is asked again.
+    pub fn wait_for_shell(&mut self) {
+        let start = Instant::now();
+        while !self.console.text.lock().expect("no thread panics with it").0.contains("SHELL-READY")
+        {
+            assert!(start.elapsed() < START_MAX, "no shell answers");
+            self.type_line("echo; echo SHELL-'READY'");
+            thread::sleep(Duration::from_secs(1));
+        }
     }
 
     /// Types a line on the console.

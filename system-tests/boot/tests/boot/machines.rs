@@ -77,6 +77,7 @@ fn the_firmwares_log_is_what_the_tpm_holds() {
     let tpm = Tpm::start();
     let mut machine = start(&images, "hostos-dev", &tpm);
     assert_up(&machine.wait_for(STARTED), "root-a (vda2)", &images.built("hostos-dev").root_hash);
+    machine.wait_for_shell();
     // The kernel's own messages would come between.
     machine.type_line("echo 1 > /proc/sys/kernel/printk");
     let mut say = |name: &str, command: &str| -> String {
