@@ -71,9 +71,13 @@ impl Images {
         Built::parse(&self.read(image, "json")).expect("a description")
     }
 
-    /// The whole disk of an image, unpacked once.
+    /// The whole disk of an image, unpacked once, and not among the files of a release.
     pub fn disk(&self, image: &str) -> PathBuf {
-        let (disk, note) = (self.path(image, "raw"), self.path(image, "raw.of"));
+        let home = std::env::home_dir().expect("HOME is set");
+        let unpacked = home.join(".cache/plinth/disks");
+        fs::create_dir_all(&unpacked).expect("the cache can be written");
+        let file = |ending: &str| unpacked.join(format!("{image}.{ending}"));
+        let (disk, note) = (file("raw"), file("raw.of"));
         let name = format!("{image}.disk.zst");
         let built = self.built(image);
         let packed = built.artifacts.iter().find(|artifact| artifact.name == name);
