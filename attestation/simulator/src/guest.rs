@@ -7,6 +7,7 @@ use p384::ecdsa::signature::Signer as _;
 use thiserror::Error;
 
 use crate::chip::{Chip, raw};
+use os_kit_snp::Fields;
 
 /// What a guest is launched with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,37 +74,6 @@ pub enum DerivedKeyError {
         /// What the chip has committed to.
         committed: TcbVersion,
     },
-}
-
-/// Which fields a derived key depends on, beyond the chip and the level (ABI, table 19).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Fields(pub u64);
-
-impl Fields {
-    /// The guest policy.
-    pub const POLICY: Self = Self(1 << 0);
-    /// The image of the identity block.
-    pub const IMAGE_ID: Self = Self(1 << 1);
-    /// The family of the identity block.
-    pub const FAMILY_ID: Self = Self(1 << 2);
-    /// The launch digest.
-    pub const MEASUREMENT: Self = Self(1 << 3);
-    /// The version of the guest that was asked for.
-    pub const GUEST_SVN: Self = Self(1 << 4);
-    /// The firmware version that was asked for.
-    pub const TCB: Self = Self(1 << 5);
-    /// The mitigations that were asked for.
-    pub const LAUNCH_MITIGATIONS: Self = Self(1 << 6);
-
-    /// The fields of both.
-    #[must_use]
-    pub const fn and(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    const fn has(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
 }
 
 /// A request for a derived key.

@@ -27,7 +27,8 @@ mod service;
 mod vendor;
 
 pub use chip::{Chip, FirmwareError};
-pub use guest::{DerivedKeyError, Fields, Guest, KeyRequest, Launch, ReportError};
+pub use guest::{DerivedKeyError, Guest, KeyRequest, Launch, ReportError};
+pub use os_kit_snp::Fields;
 pub use service::Service;
 pub use vendor::Vendor;
 

@@ -11,7 +11,7 @@ use attestation::snp::TcbVersion;
 use os_kit_snp::wire::{Answer, Request, receive, send};
 use os_kit_snp::{Certificates, DerivedKey, SignedReport, SnpError, SnpGuest};
 
-use crate::guest::{Fields, Guest, KeyRequest};
+use crate::guest::{Guest, KeyRequest};
 
 impl SnpGuest for Guest {
     fn report(&self, data: &[u8; 64], vmpl: u32) -> Result<SignedReport, SnpError> {
@@ -23,7 +23,7 @@ impl SnpGuest for Guest {
     fn derived_key(&self, request: &os_kit_snp::KeyRequest) -> Result<DerivedKey, SnpError> {
         let product = self.chip().product();
         let request = KeyRequest {
-            fields: Fields(request.fields.0),
+            fields: request.fields,
             vmpl: request.vmpl,
             guest_svn: request.guest_svn,
             tcb: TcbVersion::from_raw(request.tcb, product),
