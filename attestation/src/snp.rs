@@ -26,7 +26,9 @@ mod tcb;
 mod vek;
 mod verify;
 
-pub use policy::{AbiVersion, Expect, GuestBits, KeyRule, PlatformBits, SnpPolicy, TcbMinima};
+pub use policy::{
+    AbiVersion, Expect, GuestBits, KeyRule, PlatformBits, SnpPolicy, TcbMinima, VMPL_MAX,
+};
 pub use product::Product;
 pub use report::{REPORT_BYTES, Report, ReportError, SigningKey};
 pub use roots::{SnpRoot, SnpRoots};

@@ -9,7 +9,7 @@ use attestation::tpm::credential::{make_credential, randomness_bytes};
 use attestation::tpm::nv::{self, CounterPolicy, NvPublic};
 use attestation::tpm::{
     ClockRule, Hierarchy, Name, PcrSelection, PcrSet, Public, QuoteEvidence, QuotePolicy, SignedBy,
-    quote,
+    pcr_values_from_file, public_key_from_file, quote, signature_with_scheme,
 };
 use simulated::Simulated;
 
@@ -164,6 +164,46 @@ fn quotes_of_all_kinds_are_accepted() {
             let policy = make_quote(&tpm, &keys, [ak[1], ak[2]], banks);
             assert_eq!(failed(&tpm, &policy), none, "{ak:?} {banks:?}");
         }
+    }
+}
+
+/// The same quote in all forms in which its tools write it.
+#[test]
+fn files_of_tools_say_the_same() {
+    let tpm = Simulated::start("sha1,sha256,sha384");
+    let none: [&str; 0] = [];
+    for ak in [
+        ["rsa", "sha256", "rsassa"],
+        ["rsa", "sha384", "rsapss"],
+        ["ecc", "sha256", "ecdsa"],
+        ["ecc384", "sha384", "ecdsa"],
+    ] {
+        let keys = make_keys(&tpm, "ecc", ak);
+        let banks = [(Hash::Sha256, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 11][..]), (Hash::Sha1, &[7, 16])];
+        let policy = make_quote(&tpm, &keys, [ak[1], ak[2]], &banks);
+        let values = tpm.read("pcrs");
+        let (pcrs, nonce) = (policy.selection.to_string(), hex::encode(&policy.nonce));
+        let asked = ["-c", "ak.ctx", "-l", &pcrs, "-q", &nonce, "-g", ak[1], "--scheme", ak[2]];
+        let files = ["-m", "message", "-s", "plain", "-f", "plain", "-o", "serialized"];
+        tpm.tool("tpm2_quote", &[&asked[..], &files[..]].concat());
+        let listing = tpm.run("tpm2_pcrread", &[&pcrs]);
+        assert!(listing.status.success());
+        for file in [&tpm.read("serialized"), &listing.stdout] {
+            assert_eq!(pcr_values_from_file(file, &policy.selection), values, "{ak:?}");
+        }
+        tpm.tool("tpm2_readpublic", &["-c", "ak.ctx", "-f", "pem", "-o", "ak.pem"]);
+        let bare = public_key_from_file(&tpm.read("ak.pem")).expect("a key in PEM");
+        let (message, plain) = (tpm.read("message"), tpm.read("plain"));
+        let verdicts = [&tpm.read("ak.pub"), &bare].map(|key| {
+            let signature = signature_with_scheme(&plain, key, &message).expect("it stands alone");
+            let signed = SignedBy { key, message: &message, signature: &signature };
+            let evidence = QuoteEvidence { signed, pcrs: &values };
+            match *key == bare {
+                true => quote::verify_by_bare_key(&evidence, &policy).checks().failed_ids(),
+                false => quote::verify(&evidence, &policy).checks().failed_ids(),
+            }
+        });
+        assert_eq!(verdicts, [none, none], "{ak:?}");
     }
 }
 

@@ -9,7 +9,7 @@ use attestation::predict::variable::{read_variable_data, signatures};
 use attestation::tpm::nv::NvPublic;
 use attestation::tpm::{
     Attest, Attested, Name, PcrSelection, PcrSet, Public, QuoteEvidence, QuotePolicy, Signature,
-    SignedBy, quote,
+    SignedBy, pcr_values_from_file, public_key_from_file, quote, signature_with_scheme,
 };
 
 /// Event logs of both formats.
@@ -34,8 +34,12 @@ pub fn event_log(data: &[u8]) {
     }
 }
 
-/// Public areas of keys and of NV indices.
+/// Public areas of keys and of NV indices; files of keys and of PCR values.
 pub fn tpm_public(data: &[u8]) {
+    let _ = public_key_from_file(data);
+    let selection = PcrSelection::of(Hash::Sha256, PcrSet::all());
+    let values = pcr_values_from_file(data, &selection);
+    assert!(values.len() <= selection.bytes().max(data.len()));
     if let Ok(public) = Public::parse(data) {
         assert!(data.ends_with(public.bytes()));
         let again = Public::parse(public.bytes()).expect("it was read before");
@@ -58,9 +62,12 @@ pub fn tpm_quote(data: &[u8]) {
     let length = usize::from(u16::from_be_bytes(*length));
     let Some((message, signature)) = rest.split_at_checked(length) else { return };
     let _ = Signature::parse(signature);
+    if let Some(named) = signature_with_scheme(signature, KEY, message) {
+        Signature::parse(&named).expect("it has the form of a TPM's");
+    }
     let Ok(attest) = Attest::parse(message) else { return };
     let Attested::Quote { selection, .. } = &attest.attested else { return };
-    let count: usize = selection.0.iter().map(|(bank, set)| bank.bytes() * set.count()).sum();
+    let count = selection.bytes();
     let policy = QuotePolicy::plain(&attest.extra_data, selection.clone());
     let pcrs = vec![0; count];
     let signed = SignedBy { key: KEY, message, signature };

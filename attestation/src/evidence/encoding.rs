@@ -7,6 +7,7 @@ use crate::crypto::Hash;
 use crate::cursor::Cursor;
 use crate::snp::{REPORT_BYTES, SnpEvidence};
 use crate::tpm::{PcrSelection, PcrSet, hash_from_id, hash_id};
+use crate::x509::PATH_CERTIFICATES_MAX;
 
 /// The version that is written and read.
 pub const VERSION: u16 = 1;
@@ -21,7 +22,7 @@ const LOG_BYTES_MAX: usize = 768 << 10;
 /// A certificate, as the reader of certificates bounds it.
 const CERTIFICATE_BYTES_MAX: usize = 16 << 10;
 /// More authorities than any path has.
-const ISSUERS_COUNT_MAX: usize = 5;
+const ISSUERS_COUNT_MAX: usize = PATH_CERTIFICATES_MAX - 1;
 const ISSUERS_BYTES_MAX: usize = ISSUERS_COUNT_MAX * (4 + CERTIFICATE_BYTES_MAX);
 /// All registers of all four banks, with their heads.
 const PCRS_BYTES_MAX: usize = 4 * 5 + 24 * (20 + 32 + 48 + 64);

@@ -1,7 +1,7 @@
 //! What a verifier knows from elsewhere: certified heights, challenges that it has made or believes,
 //! and what was registered about the machine.
 
-use super::policy::{Hex, Index, present};
+use super::policy::{Entries, Hex, Index, present};
 use super::statement::{array, bound, challenge_id};
 use crate::crypto::{Hash, hmac};
 use crate::tpm::credential::{Challenge, CredentialError, make_credential};
@@ -103,7 +103,7 @@ pub struct MachineRecord {
 #[serde(deny_unknown_fields)]
 struct KnownText {
     height: u64,
-    certified: BTreeMap<Index<u64>, Hex>,
+    certified: Entries<Index<u64>, Hex>,
     activations: Vec<Activation>,
     #[serde(deserialize_with = "present")]
     machine: Option<MachineText>,
@@ -150,7 +150,7 @@ impl TryFrom<KnownText> for Known {
 
     fn try_from(text: KnownText) -> Result<Self, String> {
         let mut certified = BTreeMap::new();
-        for (Index(height), root) in &text.certified {
+        for (Index(height), root) in &text.certified.0 {
             let root = root.array("a certified root").map_err(|error| error.to_string())?;
             certified.insert(*height, root);
         }

@@ -8,7 +8,7 @@ mod snp;
 mod text;
 mod tpm;
 
-pub(super) use text::{Hex, Index, present};
+pub(super) use text::{Entries, Hex, Index, present};
 
 use super::Role;
 use crate::snp::SnpPolicy;
@@ -77,6 +77,11 @@ pub enum PolicyError {
     /// A register that no PC has.
     #[error("there is no PCR {0}: the last is 23")]
     Pcr(u8),
+    /// A privilege level that no guest has.
+    #[error(
+        "there is no VMPL {0}: a guest has the levels 0 to 3, and the host asks with none of them"
+    )]
+    Vmpl(u32),
     /// A value of the wrong length.
     #[error("{what} has {bytes} bytes, not {wanted}")]
     Length {

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+/// The last privilege level of a guest. Whoever asks with another number is none.
+pub const VMPL_MAX: u32 = 3;
+
 /// Which values of a field are accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expect<T: Ord> {

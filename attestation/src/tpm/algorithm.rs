@@ -73,6 +73,15 @@ impl SignatureScheme {
         }
     }
 
+    /// Its TPM_ALG_ID.
+    pub(super) fn id(self) -> u16 {
+        match self {
+            Self::RsaSsa(_) => alg::RSASSA,
+            Self::RsaPss(_) => alg::RSAPSS,
+            Self::Ecdsa(_) => alg::ECDSA,
+        }
+    }
+
     /// The hash of what is signed.
     pub fn hash(self) -> Hash {
         match self {

@@ -180,7 +180,13 @@ fn check_chain(
     others: &[Certificate],
     policy: &EkPolicy,
 ) -> Option<String> {
-    let path = find_path(certificate, others, policy.roots);
+    let rules = PathRules {
+        at: policy.at,
+        quirks: policy.x509_quirks,
+        critical: &READ_HERE,
+        end_usage: usages(key),
+    };
+    let path = find_path(certificate, others, policy.roots, &rules);
     let found = path.as_ref().map_or_else(
         || format!("none from {} on", name(certificate)),
         |path| path.iter().map(|step| name(step)).collect::<Vec<_>>().join(" < "),
@@ -207,12 +213,6 @@ fn check_chain(
     }
     let named: Vec<(&str, &Certificate)> =
         labels.iter().map(String::as_str).zip(path.iter().copied()).collect();
-    let rules = PathRules {
-        at: policy.at,
-        quirks: policy.x509_quirks,
-        critical: &READ_HERE,
-        end_usage: usages(key),
-    };
     check_path(checks, &named, policy.roots, &rules).map(|root| root.label.clone())
 }
 

@@ -94,10 +94,17 @@ impl PcrSelection {
         self.0.iter().find(|(own, _)| *own == bank).map_or(PcrSet::default(), |(_, set)| *set)
     }
 
-    /// Whether both select the same PCRs, whatever the order of the banks.
+    /// How many bytes the values of all of them have.
+    pub fn bytes(&self) -> usize {
+        self.0.iter().map(|(bank, set)| bank.bytes() * set.count()).sum()
+    }
+
+    /// Whether both select the same PCRs, whatever the order of the banks. A bank of which none is selected
+    /// counts for nothing.
     pub fn selects_the_same(&self, other: &Self) -> bool {
         let sorted = |selection: &Self| {
             let mut banks = selection.0.clone();
+            banks.retain(|(_, set)| !set.is_empty());
             banks.sort_unstable();
             banks
         };

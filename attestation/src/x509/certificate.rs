@@ -161,6 +161,11 @@ impl Certificate {
         })
     }
 
+    /// The subject's key as received: the DER of its SubjectPublicKeyInfo.
+    pub fn spki(&self) -> &[u8] {
+        &self.spki
+    }
+
     /// The certificate as received.
     pub fn as_der(&self) -> &[u8] {
         &self.der

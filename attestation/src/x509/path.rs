@@ -5,10 +5,11 @@ use super::{Certificate, KeyUsage, Pin, Quirk, TrustRoot, TrustRoots, UnixTime};
 use crate::checks::Checks;
 use crate::der::dotted;
 
-/// The longest path, both ends included. The longest in the field has four.
-pub const PATH_CERTIFICATES_MAX: usize = 6;
+/// The longest path, both ends included. The longest in the field has seven: processors of Intel certify the
+/// endorsement keys of their TPMs by a chain of authorities on the die itself.
+pub const PATH_CERTIFICATES_MAX: usize = 8;
 
-/// How many signatures the search for a path may check: a pile of certificates that all have one
+/// How many signatures one search for a path may check: a pile of certificates that all have one
 /// name must not buy time without bound.
 const SEARCH_STEPS_MAX: usize = 64;
 
@@ -184,46 +185,87 @@ fn check_root<'r>(
     found
 }
 
-/// A path from `end` to a root, through certificates of `pool`, or none. It is found by names and
-/// signatures alone and is not believed: [`check_path`] decides.
+/// A path from `end` to a root, through certificates of `pool`, or none: one that can pass these rules if
+/// there is one, and else one that shows what is wrong. It is not believed: [`check_path`] decides.
+///
+/// An authority that was renewed is in the pool twice under one name, often with one key as well, and the
+/// ended certificate may come first. So what an issuer must be is asked while searching, by the same checks.
 pub fn find_path<'c>(
     end: &'c Certificate,
     pool: &'c [Certificate],
     roots: &TrustRoots,
+    rules: &PathRules<'_>,
 ) -> Option<Vec<&'c Certificate>> {
-    let mut steps = SEARCH_STEPS_MAX;
-    let mut path = vec![end];
-    extend(&mut path, pool, roots, &mut steps).then_some(path)
+    let is_good = |step: &Step<'_>, is_root: bool| {
+        let mut checks = Checks::new();
+        let named = ("", step.certificate);
+        check_one(&mut checks, named, rules);
+        check_authority(&mut checks, named, step.depth - 1);
+        if is_root {
+            check_root(&mut checks, named, roots);
+        }
+        checks.all_passed()
+    };
+    search(end, pool, roots, is_good).or_else(|| search(end, pool, roots, |_, _| true))
 }
 
-fn extend<'c>(
-    path: &mut Vec<&'c Certificate>,
+/// A certificate that was reached, and the one below it.
+struct Step<'c> {
+    certificate: &'c Certificate,
+    /// How many stand below it.
+    depth: usize,
+    /// The place of the one below among all that were reached; the end's own is never asked for.
+    below: usize,
+}
+
+/// The shortest path through certificates that `is_good` takes, which is told whether it would be the root.
+/// Each certificate is reached once at most, and by the fewest steps: so there are no more paths than
+/// certificates, and each authority has as few below it as it can have.
+fn search<'c>(
+    end: &'c Certificate,
     pool: &'c [Certificate],
     roots: &TrustRoots,
-    steps: &mut usize,
-) -> bool {
-    let Some(last) = path.last().copied() else { return false };
-    if path.len() > 1 && roots.find(last).is_some() {
-        return true;
-    }
-    if path.len() == PATH_CERTIFICATES_MAX {
-        return false;
-    }
-    for candidate in pool.iter().filter(|candidate| candidate.subject() == last.issuer()) {
-        let is_new = !path.contains(&candidate);
-        if !is_new || *steps == 0 {
-            continue;
-        }
-        *steps -= 1;
-        if candidate.public_key().is_ok_and(|key| last.verify_signed_by(key).is_ok()) {
-            path.push(candidate);
-            if extend(path, pool, roots, steps) {
-                return true;
+    is_good: impl Fn(&Step<'c>, bool) -> bool,
+) -> Option<Vec<&'c Certificate>> {
+    let mut reached = vec![Step { certificate: end, depth: 0, below: 0 }];
+    let mut signatures = 0;
+    let mut at = 0;
+    while let Some(&Step { certificate: below, depth, .. }) = reached.get(at) {
+        let may_go_on = depth + 1 < PATH_CERTIFICATES_MAX;
+        let named = pool.iter().filter(|issuer| may_go_on && issuer.subject() == below.issuer());
+        for certificate in named {
+            let is_new = reached.iter().all(|known| known.certificate != certificate);
+            let step = Step { certificate, depth: depth + 1, below: at };
+            let is_root = roots.find(certificate).is_some();
+            if !is_new || !is_good(&step, is_root) {
+                continue;
             }
-            path.pop();
+            if signatures == SEARCH_STEPS_MAX {
+                return None;
+            }
+            signatures += 1;
+            if certificate.public_key().is_ok_and(|key| below.verify_signed_by(key).is_ok()) {
+                reached.push(step);
+                if is_root {
+                    return Some(path_to(&reached));
+                }
+            }
         }
+        at += 1;
     }
-    false
+    None
+}
+
+/// From the end to the certificate that was reached last.
+fn path_to<'c>(reached: &[Step<'c>]) -> Vec<&'c Certificate> {
+    let mut path = Vec::new();
+    let mut step = reached.last();
+    while let Some(Step { certificate, depth, below }) = step {
+        path.push(*certificate);
+        step = if *depth == 0 { None } else { reached.get(*below) };
+    }
+    path.reverse();
+    path
 }
 
 /// The check that logs a quirk.

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use attestation::tpm::ek::{EkPolicy, EkQuirk, verify_certificate};
 use attestation::x509::{
-    Certificate, Pin, Quirk, TrustRoot, TrustRoots, UnixTime, certificate_bytes, read_certificates,
+    Certificate, Pin, Quirk, TrustRoot, TrustRoots, UnixTime, certificate_bytes, is_der,
+    read_certificates,
 };
 use clap::Args;
 
@@ -60,7 +61,7 @@ pub fn run(arguments: &CheckEk) -> Result<Shown, Unusable> {
 fn read_end(path: &Path) -> Result<Vec<u8>, Unusable> {
     const BEGIN: &[u8] = b"-----BEGIN ";
     let file = read(path)?;
-    if !file.windows(BEGIN.len()).any(|part| part == BEGIN) {
+    if is_der(&file) || !file.windows(BEGIN.len()).any(|part| part == BEGIN) {
         return Ok(file);
     }
     let found = certificate_bytes(&file)

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::files::{Unusable, read};
 use super::make::chain;
+use super::shown;
 use crate::error::Error;
 
 /// Options of `explain`.
@@ -59,7 +60,10 @@ struct Explained {
 
 /// Compares and prints.
 pub fn run(arguments: &Explain) -> Result<(), Error> {
-    let explained = explained(arguments).map_err(|error| Error::Unusable(error.to_string()))?;
+    let explained = match explained(arguments) {
+        Ok(explained) => explained,
+        Err(unusable) => return shown::unusable(arguments.json, unusable),
+    };
     let text = match arguments.json {
         true => serde_json::to_string_pretty(&explained).expect("plain data") + "\n",
         false => {

@@ -10,7 +10,8 @@ use attestation::tpm::hash_from_name;
 use clap::Args;
 use serde::Serialize;
 
-use super::files::{Unusable, read};
+use super::files::read;
+use super::shown;
 use crate::error::Error;
 
 /// Options of `replay`.
@@ -46,8 +47,10 @@ struct Json<'a> {
 
 /// Reads the log, replays it, and prints the values.
 pub fn run(arguments: &Replay) -> Result<(), Error> {
-    let unusable = |unusable: Unusable| Error::Unusable(unusable.to_string());
-    let bytes = read(&arguments.log).map_err(unusable)?;
+    let bytes = match read(&arguments.log) {
+        Ok(bytes) => bytes,
+        Err(unusable) => return shown::unusable(arguments.json, unusable),
+    };
     let (values, checks) = values(&bytes, arguments.bank);
     let failed = checks.failed_ids();
     let text = match arguments.json {

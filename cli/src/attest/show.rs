@@ -9,6 +9,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::files::{Unusable, read};
+use super::shown;
 use crate::error::Error;
 use parts::{ShownSnp, ShownTpm};
 
@@ -45,9 +46,11 @@ struct Shown {
 
 /// Reads the evidence and prints it.
 pub fn run(arguments: &Show) -> Result<(), Error> {
-    let evidence =
-        evidence(&arguments.evidence).map_err(|error| Error::Unusable(error.to_string()))?;
-    let shown = shown(&evidence);
+    let evidence = match evidence(&arguments.evidence) {
+        Ok(evidence) => evidence,
+        Err(unusable) => return shown::unusable(arguments.json, unusable),
+    };
+    let shown = all(&evidence);
     crate::output::print(match arguments.json {
         true => serde_json::to_string_pretty(&shown).expect("plain data") + "\n",
         false => as_text(&shown),
@@ -60,7 +63,7 @@ pub(super) fn evidence(path: &Path) -> Result<Evidence, Unusable> {
         .map_err(|error| Unusable::Content { path: path.into(), reason: error.to_string() })
 }
 
-fn shown(evidence: &Evidence) -> Shown {
+fn all(evidence: &Evidence) -> Shown {
     let statement = evidence.statement();
     Shown {
         role: statement.role.name(),

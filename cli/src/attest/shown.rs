@@ -39,6 +39,12 @@ pub fn conclude(json: bool, outcome: Result<Shown, Unusable>) -> Result<(), Erro
     }
 }
 
+/// What follows from input that cannot be used, for commands that show something else than a verdict: the same
+/// JSON as of a verdict, and exit code 2.
+pub fn unusable(json: bool, unusable: Unusable) -> Result<(), Error> {
+    conclude(json, Err(unusable))
+}
+
 fn as_json(outcome: &Result<Shown, Unusable>) -> Json<'_> {
     match outcome {
         Ok(shown) => Json {
@@ -74,4 +80,22 @@ fn as_text(shown: &Shown) -> String {
         false => format!("refused: {failed} of {made} checks failed\n"),
     };
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unusable_input_is_told_in_json_as_well() {
+        let none = || Unusable::Option("give a file".into());
+        let json = serde_json::to_value(as_json(&Err(none()))).unwrap();
+        let expected = serde_json::json!({
+            "verdict": "unusable", "error": "give a file", "failed": [], "checks": null,
+        });
+        assert_eq!(json, expected);
+        for json in [true, false] {
+            assert!(matches!(unusable(json, none()), Err(Error::Unusable(_))));
+        }
+    }
 }

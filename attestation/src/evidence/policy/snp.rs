@@ -1,17 +1,18 @@
 //! The section on the security processor's part.
 
-use super::text::{AnyOr, Hex};
+use super::text::{AnyOr, Entries, Hex};
 use super::{PolicyError, Release, SnpRules};
 use crate::snp::{
-    AbiVersion, Expect, GuestBits, KeyRule, PlatformBits, Product, SnpPolicy, TcbMinima, TcbVersion,
+    AbiVersion, Expect, GuestBits, KeyRule, PlatformBits, Product, SnpPolicy, TcbMinima,
+    TcbVersion, VMPL_MAX,
 };
 use serde::Deserialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct SnpText {
-    products: BTreeMap<Product, MinimaText>,
+    products: Entries<Product, MinimaText>,
     /// Cloud providers whose keys are accepted beside chips' own.
     vlek_providers: Vec<String>,
     vmpl: BTreeSet<u32>,
@@ -70,11 +71,14 @@ impl TryFrom<SnpText> for SnpRules {
     type Error = PolicyError;
 
     fn try_from(text: SnpText) -> Result<Self, PolicyError> {
-        if text.products.is_empty() {
+        if text.products.0.is_empty() {
             return Err(PolicyError::Empty("products"));
         }
         if text.vmpl.is_empty() {
             return Err(PolicyError::Empty("vmpl"));
+        }
+        if let Some(level) = text.vmpl.iter().copied().find(|level| *level > VMPL_MAX) {
+            return Err(PolicyError::Vmpl(level));
         }
         let releases = releases(text.releases)?;
         let all = releases.iter().flat_map(|(_, digests)| digests.iter().copied());
@@ -82,6 +86,7 @@ impl TryFrom<SnpText> for SnpRules {
         let report = SnpPolicy {
             minima: text
                 .products
+                .0
                 .into_iter()
                 .map(|(product, text)| (product, text.into()))
                 .collect(),

@@ -123,6 +123,8 @@ fn what_could_pass_unseen_is_no_policy() {
     refused("`products` is empty", set("/snp/products", json!({})));
     refused("unknown variant", set("/snp/products", json!({"rome": {}})));
     refused("`vmpl` is empty", set("/snp/vmpl", json!([])));
+    refused("there is no VMPL 4", set("/snp/vmpl", json!([0, 4])));
+    refused("there is no VMPL 4294967295", set("/snp/vmpl", json!([u32::MAX])));
     refused("`debug` is no bit of guest policies", set("/snp/guest-may-allow", json!(["debug"])));
     refused("`smt` is no bit of guest policies", set("/snp/guest-must-demand", json!(["smt"])));
     refused("`fast` is no setting of platforms", set("/snp/platform-required", json!(["fast"])));
@@ -204,4 +206,37 @@ fn roots_are_certificates_and_digests_of_keys() {
         *wrong.pointer_mut(path).unwrap() = value;
         read(&wrong).expect_err(path);
     }
+}
+
+/// The text of a value in which the entry `key` of the map at `path` comes twice.
+fn doubled(value: &Value, path: &str, key: &str) -> String {
+    let mut value = value.clone();
+    let map = value.pointer_mut(path).unwrap().as_object_mut().unwrap();
+    let entry = map[key].clone();
+    map.insert("DOUBLE".into(), entry);
+    value.to_string().replace("DOUBLE", key)
+}
+
+/// Of two entries with one key the last would win, and a reader may see the first.
+#[test]
+fn no_entry_comes_twice() {
+    let known = json!({
+        "height": 10,
+        "certified": {"9": "42".repeat(32)},
+        "activations": [{"secret": "01".repeat(32), "randomness": "1122"}],
+        "machine": {"ek": null, "ak": null, "chip": null, "clock": null},
+    });
+    let check = |good: &Value, error_of: fn(&str) -> String| {
+        let mut all = Vec::new();
+        fields(good, "", &mut all);
+        for (path, key) in all {
+            let error = error_of(&doubled(good, &path, &key));
+            let is_clear = error.contains("duplicate field") || error.contains("is there twice");
+            // Products say their names with a capital.
+            let is_named = error.to_lowercase().contains(&key);
+            assert!(is_clear && is_named, "{path}/{key}: {error}");
+        }
+    };
+    check(&good(), |text| serde_json::from_str::<Policy>(text).unwrap_err().to_string());
+    check(&known, |text| serde_json::from_str::<Known>(text).unwrap_err().to_string());
 }

@@ -5,7 +5,9 @@ use super::tpm::TpmText;
 use super::{Policy, PolicyError, check_sections};
 use crate::evidence::Role;
 use serde::{Deserialize, Deserializer};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::marker::PhantomData;
 
 /// The version of policies that is read.
 const VERSION: u32 = 1;
@@ -69,17 +71,65 @@ impl Hex {
     }
 }
 
+/// A map in which each key comes once. serde's own lets the last of two win, and who reads the file may see
+/// the first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entries<K, V>(pub BTreeMap<K, V>);
+
+impl<'de, K, V> Deserialize<'de> for Entries<K, V>
+where
+    K: Deserialize<'de> + Ord + fmt::Display,
+    V: Deserialize<'de>,
+{
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor<K, V>(PhantomData<(K, V)>);
+        impl<'de, K, V> serde::de::Visitor<'de> for Visitor<K, V>
+        where
+            K: Deserialize<'de> + Ord + fmt::Display,
+            V: Deserialize<'de>,
+        {
+            type Value = Entries<K, V>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                mut access: A,
+            ) -> Result<Self::Value, A::Error> {
+                let mut entries = BTreeMap::new();
+                while let Some(key) = access.next_key::<K>()? {
+                    if entries.contains_key(&key) {
+                        let twice = format!("`{key}` is there twice: leave one of both out");
+                        return Err(serde::de::Error::custom(twice));
+                    }
+                    entries.insert(key, access.next_value()?);
+                }
+                Ok(Entries(entries))
+            }
+        }
+        deserializer.deserialize_map(Visitor(PhantomData))
+    }
+}
+
 /// A number that is the key of a map: JSON writes it as text, YAML as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Index<T>(pub T);
 
+impl<T: fmt::Display> fmt::Display for Index<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 impl<'de, T: TryFrom<u64>> Deserialize<'de> for Index<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor<T>(std::marker::PhantomData<T>);
+        struct Visitor<T>(PhantomData<T>);
         impl<T: TryFrom<u64>> serde::de::Visitor<'_> for Visitor<T> {
             type Value = Index<T>;
 
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a number")
             }
 
@@ -98,7 +148,7 @@ impl<'de, T: TryFrom<u64>> Deserialize<'de> for Index<T> {
                 self.visit_u64(number)
             }
         }
-        deserializer.deserialize_any(Visitor(std::marker::PhantomData))
+        deserializer.deserialize_any(Visitor(PhantomData))
     }
 }
 

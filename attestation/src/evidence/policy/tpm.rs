@@ -1,6 +1,6 @@
 //! The section on the TPM's part.
 
-use super::text::{AnyOr, Hex, Index};
+use super::text::{AnyOr, Entries, Hex, Index};
 use super::{Accepted, PolicyError, TpmRules};
 use crate::crypto::{Digest, Hash};
 use crate::tpm::ek::EkQuirk;
@@ -9,7 +9,7 @@ use crate::x509::Quirk;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-type Registers = BTreeMap<Hash, Vec<u8>>;
+type Registers = Entries<Hash, Vec<u8>>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -28,7 +28,7 @@ pub struct TpmText {
 #[serde(deny_unknown_fields)]
 struct AcceptedText {
     name: String,
-    pcrs: BTreeMap<Hash, BTreeMap<Index<u8>, BTreeSet<Hex>>>,
+    pcrs: Entries<Hash, Entries<Index<u8>, BTreeSet<Hex>>>,
 }
 
 impl TryFrom<TpmText> for TpmRules {
@@ -59,7 +59,7 @@ impl TryFrom<TpmText> for TpmRules {
 }
 
 fn selection(registers: &Registers) -> Result<PcrSelection, PolicyError> {
-    if registers.is_empty() {
+    if registers.0.is_empty() {
         return Err(PolicyError::Empty("selection"));
     }
     let selection = selection_or_none(registers)?;
@@ -75,7 +75,7 @@ fn selection(registers: &Registers) -> Result<PcrSelection, PolicyError> {
 }
 
 fn selection_or_none(registers: &Registers) -> Result<PcrSelection, PolicyError> {
-    let banks = registers.iter().map(|(bank, indices)| Ok((*bank, set(indices)?)));
+    let banks = registers.0.iter().map(|(bank, indices)| Ok((*bank, set(indices)?)));
     Ok(PcrSelection(banks.collect::<Result<_, PolicyError>>()?))
 }
 
@@ -92,8 +92,8 @@ fn accepted(entries: Vec<AcceptedText>, list: &'static str) -> Result<Vec<Accept
             return Err(PolicyError::Name(name));
         }
         let mut values = BTreeMap::new();
-        for (bank, registers) in pcrs {
-            for (Index(pcr), digests) in registers {
+        for (bank, registers) in pcrs.0 {
+            for (Index(pcr), digests) in registers.0 {
                 set(&[pcr])?;
                 values.insert((bank, pcr), digests_of(bank, pcr, &digests)?);
             }

@@ -94,7 +94,7 @@ fn each_field_has_its_bounds() {
     check("EK certificate", |part| part.ek_certificate = vec![0; (16 << 10) + 1]);
     check("EK issuer", |part| part.issuers = vec![vec![]]);
     check("EK issuer", |part| part.issuers = vec![vec![0; (16 << 10) + 1]]);
-    check("more than 5", |part| part.issuers = vec![vec![0]; 6]);
+    check("more than 7", |part| part.issuers = vec![vec![0]; 8]);
     check("EK public area", |part| part.ek_public.clear());
     check("AK public area", |part| part.ak_public = vec![0; 1025]);
     check("quote", |part| part.message.clear());

@@ -2,7 +2,8 @@
 
 use super::super::report::SigningKey;
 use super::super::{
-    Expect, GuestBits, KeyRule, Product, Report, SnpPolicy, TcbMinima, TcbVersion, VekKind,
+    Expect, GuestBits, KeyRule, Product, Report, SnpPolicy, TcbMinima, TcbVersion, VMPL_MAX,
+    VekKind,
 };
 use super::VerifiedVek;
 use crate::checks::Checks;
@@ -245,7 +246,7 @@ fn contents(checks: &mut Checks, report: &Report, policy: &SnpPolicy) {
         level => format!("level {level}"),
     };
     // Levels above 3 are none of a guest's, whatever a policy says.
-    checks.record(VMPL, ON, vmpl <= 3 && policy.vmpl.contains(&vmpl), detail);
+    checks.record(VMPL, ON, vmpl <= VMPL_MAX && policy.vmpl.contains(&vmpl), detail);
     expect(checks, MEASUREMENT, &policy.measurement, &report.measurement());
     expect(checks, REPORT_DATA, &policy.report_data, &report.report_data());
     expect(checks, HOST_DATA, &policy.host_data, &report.host_data());

@@ -50,8 +50,9 @@ fn failed_under(
     roots: &TrustRoots,
     rules: &PathRules<'_>,
 ) -> Vec<&'static str> {
-    let labels = ["end", "issuer 1", "issuer 2", "issuer 3", "issuer 4", "issuer 5", "issuer 6"];
-    let path: Vec<(&str, &Certificate)> = labels.into_iter().zip(certificates).collect();
+    let labels: Vec<String> = (0..certificates.len()).map(|depth| format!("{depth}")).collect();
+    let path: Vec<(&str, &Certificate)> =
+        labels.iter().map(String::as_str).zip(certificates).collect();
     let mut checks = Checks::new();
     let root = check_path(&mut checks, &path, roots, rules);
     assert_eq!(root.is_some(), checks.all_passed());
@@ -379,6 +380,19 @@ fn each_bit_of_a_certificate_counts() {
     });
 }
 
+/// The certificates of a pool, which hold under any name that their drafts have.
+fn read(ders: &[Vec<u8>]) -> Vec<Certificate> {
+    ders.iter().map(|der| Certificate::from_der(der).unwrap()).collect()
+}
+
+fn found<'c>(
+    end: &'c Certificate,
+    pool: &'c [Certificate],
+    roots: &TrustRoots,
+) -> Option<Vec<&'c Certificate>> {
+    find_path(end, pool, roots, &rules())
+}
+
 #[test]
 fn paths_are_found_by_names_and_signatures() {
     let [end, middle, root] = signed(&drafts()).map(|der| Certificate::from_der(&der).unwrap());
@@ -387,9 +401,123 @@ fn paths_are_found_by_names_and_signatures() {
     let decoy = Certificate::from_der(&decoy.sign(&other_key)).unwrap();
     let roots = pinned(&root);
     let pool = [decoy.clone(), root.clone(), middle.clone()];
-    assert_eq!(find_path(&end, &pool, &roots), Some(vec![&end, &middle, &root]));
-    assert_eq!(find_path(&end, &[decoy, root.clone()], &roots), None);
-    assert_eq!(find_path(&end, &[], &roots), None);
-    assert_eq!(find_path(&end, &pool, &TrustRoots::default()), None);
-    assert_eq!(find_path(&root, std::slice::from_ref(&root), &roots), None, "a root is no end");
+    assert_eq!(found(&end, &pool, &roots), Some(vec![&end, &middle, &root]));
+    assert_eq!(found(&end, &[decoy, root.clone()], &roots), None);
+    assert_eq!(found(&end, &[], &roots), None);
+    assert_eq!(found(&end, &pool, &TrustRoots::default()), None);
+    assert_eq!(found(&root, std::slice::from_ref(&root), &roots), None, "a root is no end");
+}
+
+/// Every order of the pool, which is short.
+fn each_order(pool: &[Certificate], check: &mut dyn FnMut(&[Certificate])) {
+    fn permute(
+        rest: &[Certificate],
+        head: &mut Vec<Certificate>,
+        check: &mut dyn FnMut(&[Certificate]),
+    ) {
+        if rest.is_empty() {
+            return check(head);
+        }
+        for index in 0..rest.len() {
+            let mut others = rest.to_vec();
+            head.push(others.remove(index));
+            permute(&others, head, check);
+            head.pop();
+        }
+    }
+    permute(pool, &mut Vec::new(), check);
+}
+
+#[test]
+fn a_renewed_authority_is_found_whatever_comes_first() {
+    let ended = sequence(&[&tlv(0x17, b"200101000000Z"), &tlv(0x17, b"210101000000Z")]);
+    let [end, middle, root] = drafts();
+    let (mut old_middle, mut old_root) = (middle.clone(), root.clone());
+    old_middle.validity = ended.clone();
+    old_root.validity = ended;
+    // A middle that may not have issued: with the name and the key of the one that may.
+    let idle = Draft { extensions: Vec::new(), ..middle.clone() };
+    let other = Key::p384(7);
+    let rekeyed = Draft { spki: other.spki(), ..middle.clone() };
+    let end = Certificate::from_der(&end.sign(&KEYS.middle)).unwrap();
+    let pool = read(&[
+        old_middle.sign(&KEYS.root),
+        middle.sign(&KEYS.root),
+        idle.sign(&KEYS.root),
+        rekeyed.sign(&KEYS.root),
+        old_root.sign(&KEYS.root),
+        root.sign(&KEYS.root),
+    ]);
+    let (middle, root) = (pool[1].clone(), pool[5].clone());
+    let by_key = pinned(&root);
+    let pins = [&pool[4], &pool[5]].map(|root| Pin::Certificate(root.sha256()));
+    let by_certificate = TrustRoots::new(pins.map(|pin| TrustRoot { label: "one".into(), pin }));
+    for roots in [&by_key, &by_certificate] {
+        each_order(&pool, &mut |pool| {
+            assert_eq!(found(&end, pool, roots), Some(vec![&end, &middle, &root]));
+        });
+    }
+    // Without a good one, an ended one is shown: that it has ended is what the checks then say.
+    let path = found(&end, &pool[..1], &TrustRoots::default());
+    assert_eq!(path, None);
+    let only_ended = [pool[0].clone(), root.clone()];
+    assert_eq!(found(&end, &only_ended, &by_key), Some(vec![&end, &only_ended[0], &root]));
+}
+
+/// A chain of so many certificates, the end first.
+fn chain(count: usize) -> Vec<Certificate> {
+    let keys: Vec<Key> = (0..count).map(|depth| Key::p384(20 + depth as u8)).collect();
+    let name = |depth: usize| format!("depth {depth}");
+    let ders: Vec<Vec<u8>> = (0..count)
+        .map(|depth| {
+            let above = (depth + 1).min(count - 1);
+            let draft = Draft::new(&name(depth), &name(above), &keys[depth], ecdsa_sha384());
+            let draft = if depth == 0 { draft } else { draft.authority(None) };
+            draft.sign(&keys[above])
+        })
+        .collect();
+    read(&ders)
+}
+
+#[test]
+fn paths_have_eight_certificates_at_most() {
+    let check = |count: usize, is_found: bool| {
+        let chain = chain(count);
+        let (end, pool) = chain.split_first().unwrap();
+        let roots = pinned(pool.last().unwrap());
+        let path = found(end, pool, &roots);
+        assert_eq!(path.is_some(), is_found, "{count}");
+        if path.is_some() {
+            assert!(failed_under(&chain, &roots, &rules()).is_empty(), "{count}");
+        }
+    };
+    check(2, true);
+    check(7, true);
+    check(8, true);
+    check(9, false);
+}
+
+/// Each certificate of the pile issued each other one, so that there are more paths than can be walked.
+#[test]
+fn a_pile_of_one_name_is_walked_in_bounds() {
+    let key = Key::rsa();
+    let end = Draft::new("end", "pile", &KEYS.end, pkcs1_sha256()).sign(&key);
+    let end = Certificate::from_der(&end).unwrap();
+    let piece = |serial: u8| {
+        let mut draft = Draft::new("pile", "pile", &key, pkcs1_sha256()).authority(None);
+        draft.serial = tlv(2, &[1, serial]);
+        draft.sign(&key)
+    };
+    let pile = read(&(0..200).map(piece).collect::<Vec<_>>());
+    let stranger = pinned(&Certificate::from_der(&signed(&drafts())[2]).unwrap());
+    let before = std::time::Instant::now();
+    for _ in 0..20 {
+        assert_eq!(found(&end, &pile, &stranger), None);
+    }
+    // Two searches of 64 signatures each: milliseconds. Unbounded it would not end.
+    assert!(before.elapsed().as_secs() < 60, "{:?}", before.elapsed());
+    // A root among the first of them is found at once.
+    let last = Pin::Certificate(pile[40].sha256());
+    let roots = TrustRoots::new([TrustRoot { label: "one".into(), pin: last }]);
+    assert_eq!(found(&end, &pile, &roots), Some(vec![&end, &pile[40]]));
 }

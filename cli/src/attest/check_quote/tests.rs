@@ -62,6 +62,52 @@ fn logs_are_held_against_the_quote() {
     assert_eq!(failed("rsa", &[("--log", &format!("{VECTORS}/ak_rsa.pub"))]), ["log.form"]);
 }
 
+/// The PCRs of a log are judged by it, as far as it explains them.
+#[test]
+fn a_log_explains_what_it_must() {
+    let log = concat!(env!("CARGO_MANIFEST_DIR"), "/../attestation/vectors/uki-boot/plain.log");
+    let check = |explained: &str, expected: &[&str]| {
+        let options = [("--log", log), ("--explained-by-log", explained)];
+        assert_eq!(failed("rsa", &options), expected, "{explained}");
+    };
+    check("11", &["log.replay"]);
+    check("4,12", &["log.quoted", "log.replay"]);
+    let without_log = arguments("rsa", &[("--explained-by-log", "4")]);
+    assert!(without_log.is_err());
+    // A quote that is refused does not hide the log's faults.
+    let no_log = format!("{VECTORS}/ak_rsa.pub");
+    let both = failed("rsa", &[("--log", &no_log), ("--nonce", "07")]);
+    assert_eq!(both, ["tpm.message.nonce", "log.form"]);
+    let shown = run(&arguments("rsa", &[("--log", log), ("--nonce", "07")]).unwrap()).unwrap();
+    assert!(!shown.is_accepted && shown.checks.iter().any(|check| check.id == "log.bank"));
+}
+
+#[test]
+fn files_in_hex_and_signatures_alone_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let vector = |name: &str| std::fs::read(format!("{VECTORS}/{name}")).unwrap();
+    let write = |name: &str, content: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    for kind in ["rsa", "ecc"] {
+        for (option, file) in [("--message", "msg"), ("--signature", "sig"), ("--pcrs", "pcrs")] {
+            let path =
+                write("hex", hex::encode(vector(&format!("quote_{kind}.{file}"))).as_bytes());
+            assert!(failed(kind, &[(option, &path)]).is_empty(), "{kind} {option}");
+        }
+    }
+    let mut alone = vector("quote_rsa.sig").split_off(6);
+    assert!(failed("rsa", &[("--signature", &write("alone", &alone))]).is_empty());
+    alone[7] ^= 1;
+    let changed = failed("rsa", &[("--signature", &write("alone", &alone))]);
+    assert_eq!(changed, ["tpm.signature.valid"]);
+    alone.pop();
+    let cut = failed("rsa", &[("--signature", &write("alone", &alone))]);
+    assert!(cut.contains(&"tpm.signature.form"));
+}
+
 #[test]
 fn keys_in_other_forms_are_read() {
     let folder = tempfile::tempdir().unwrap();

@@ -28,6 +28,14 @@ fn what_is_no_log_is_refused() {
 }
 
 #[test]
+fn a_file_that_is_missing_is_no_verdict() {
+    for json in [true, false] {
+        let arguments = Replay { log: "no such file".into(), bank: None, json };
+        assert!(matches!(run(&arguments), Err(Error::Unusable(_))));
+    }
+}
+
+#[test]
 fn banks_have_names() {
     assert_eq!(bank("sha384"), Ok(Hash::Sha384));
     assert!(bank("sha3-256").is_err() && bank("").is_err());

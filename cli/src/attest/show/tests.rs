@@ -7,7 +7,7 @@ fn recorded(role: &str) -> PathBuf {
 
 #[test]
 fn each_part_is_shown_in_words() {
-    let text = |role: &str| as_text(&shown(&evidence(&recorded(role)).unwrap()));
+    let text = |role: &str| as_text(&all(&evidence(&recorded(role)).unwrap()));
     let machine = text("machine");
     for part in [
         "evidence of a machine, made after height 1000",
@@ -27,7 +27,7 @@ fn each_part_is_shown_in_words() {
         assert!(machine.contains(part), "{part} is not in\n{machine}");
     }
     assert!(!text("host").contains("SNP") && !text("guest").contains("TPM\n"));
-    let json = serde_json::to_value(shown(&evidence(&recorded("guest")).unwrap())).unwrap();
+    let json = serde_json::to_value(all(&evidence(&recorded("guest")).unwrap())).unwrap();
     assert_eq!(json["snp"]["chip-id"], "51".repeat(64));
     assert!(json.get("tpm").is_none());
 }
