@@ -16,6 +16,7 @@ mod audit;
 mod create;
 pub mod drill;
 mod error;
+mod expected;
 mod image;
 mod interrupt;
 mod launcher;

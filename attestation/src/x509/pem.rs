@@ -11,7 +11,7 @@ const END: &str = "-----END CERTIFICATE-----";
 const END_PREFIX: &str = "-----END ";
 
 /// More blocks than this in one file are refused.
-const BLOCKS_MAX: usize = 64;
+const BLOCKS_MAX: usize = 1024;
 
 /// Why a file holds no certificates that we read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

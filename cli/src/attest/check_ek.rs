@@ -26,7 +26,7 @@ pub struct CheckEk {
     /// Certificates between it and the root, in PEM or DER.
     #[arg(long, value_name = "FILE")]
     intermediate: Vec<PathBuf>,
-    /// A folder with the certificates that are believed; other files in it are left alone.
+    /// A folder with the certificates that are believed, in it or in folders of it; other files are left alone.
     #[arg(long, value_name = "DIR")]
     roots: PathBuf,
     /// When it must be valid, as 2026-01-31T12:00:00Z [default: now].
@@ -74,21 +74,42 @@ fn read_end(path: &Path) -> Result<Vec<u8>, Unusable> {
     })
 }
 
-/// All certificates of a folder, each of them believed.
-fn roots(folder: &Path) -> Result<(Vec<Certificate>, TrustRoots), Unusable> {
+/// Folders within folders are read as deep as this: a link could lead around for ever.
+const DEPTH_MAX: usize = 8;
+
+/// All files of a folder and of those in it, in the same order on every machine, so that the same path is found.
+fn files_of(folder: &Path, depth: usize) -> Result<Vec<PathBuf>, Unusable> {
     let failed = |source| Unusable::Read { path: folder.into(), source };
     let mut paths = std::fs::read_dir(folder)
         .map_err(failed)?
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<Result<Vec<_>, _>>()
         .map_err(failed)?;
-    // The same order on every machine, so that the same path is found.
     paths.sort();
+    let mut files = Vec::new();
+    for path in paths {
+        if path.is_file() {
+            files.push(path);
+        } else if path.is_dir() && depth < DEPTH_MAX {
+            files.extend(files_of(&path, depth + 1)?);
+        }
+    }
+    Ok(files)
+}
+
+/// All certificates of a folder, each of them believed.
+fn roots(folder: &Path) -> Result<(Vec<Certificate>, TrustRoots), Unusable> {
     let mut certificates = Vec::new();
     let mut roots = Vec::new();
-    for path in paths.iter().filter(|path| path.is_file()) {
-        let Ok(found) = read_certificates(&read(path)?) else { continue };
-        let label = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    for path in files_of(folder, 0)? {
+        let file = match read(&path) {
+            Err(Unusable::TooLarge { .. }) => continue,
+            other => other?,
+        };
+        let blocks = certificate_bytes(&file).unwrap_or_default();
+        // Of a bundle those count that can be read: the others are believed in no case.
+        let found = blocks.iter().filter_map(|der| Certificate::from_der(der).ok());
+        let label = path.strip_prefix(folder).unwrap_or(&path).display().to_string();
         for certificate in found {
             let pin = Pin::Certificate(certificate.sha256());
             roots.push(TrustRoot { label: label.clone(), pin });
@@ -96,7 +117,8 @@ fn roots(folder: &Path) -> Result<(Vec<Certificate>, TrustRoots), Unusable> {
         }
     }
     if roots.is_empty() {
-        return Err(failed(std::io::Error::other("no certificate is in it")));
+        let reason = "it holds no certificate in PEM or DER that can be read".to_owned();
+        return Err(Unusable::Content { path: folder.into(), reason });
     }
     Ok((certificates, TrustRoots::new(roots)))
 }

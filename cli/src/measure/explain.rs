@@ -1,21 +1,20 @@
 //! `plinth measure explain`: why a machine measured something else than its release says.
 
-mod expect;
 mod pcrs;
 mod shown;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use attestation::crypto::Hash;
 use attestation::event_log::EventLog;
 use attestation::explain::{Known, Observed, explain, roots};
-use attestation::predict::boot::BANKS;
+use attestation::predict::boot::{BANKS, Prediction};
 use clap::Args;
 
 use crate::attest::files::read;
 use crate::error::Error;
+use crate::expected::{self, Expected};
 use crate::output;
-use expect::Expected;
 use shown::Explained;
 
 /// Options of `explain`.
@@ -74,16 +73,16 @@ fn explained(arguments: &Explain) -> Result<Explained, Error> {
         None => None,
     };
     let bank = bank_of(&log, arguments.bank)?;
-    let expected = expect::read_file(&arguments.expect, arguments.image.as_deref())?;
+    let expected = boots(&arguments.expect, arguments.image.as_deref())?;
     let known = arguments
         .known
         .iter()
-        .map(|path| expect::read_file(path, arguments.image.as_deref()))
+        .map(|path| boots(path, arguments.image.as_deref()))
         .collect::<Result<Vec<_>, _>>()?
         .concat();
     let known: Vec<Known> = known
         .iter()
-        .map(|known| Known { label: &known.label, prediction: &known.prediction })
+        .map(|known| Known { label: &known.label, prediction: &known.measured })
         .collect();
     let observed = Observed {
         log: &log,
@@ -91,7 +90,7 @@ fn explained(arguments: &Explain) -> Result<Explained, Error> {
         command_line: arguments.command_line.as_deref(),
         known: &known,
     };
-    let findings = |expected: &Expected| explain(&observed, &expected.prediction, bank);
+    let findings = |expected: &Expected<Prediction>| explain(&observed, &expected.measured, bank);
     // A log does not say of which image it is: the one that explains it with the fewest causes.
     let mut all: Vec<_> =
         expected.iter().map(|expected| (expected, roots(&findings(expected)))).collect();
@@ -99,6 +98,16 @@ fn explained(arguments: &Explain) -> Result<Explained, Error> {
     let (expected, roots) = all.into_iter().next().expect("a file has at least one image");
     let replayed = log.replay(bank).map_err(|error| super::unusable(&error))?;
     Ok(Explained::new(expected, bank, &roots, &replayed, quoted.as_ref()))
+}
+
+/// The boots that a file expects.
+fn boots(path: &Path, image: Option<&str>) -> Result<Vec<Expected<Prediction>>, Error> {
+    let file = expected::read_file(path, image).map_err(super::unread)?;
+    if file.boots.is_empty() {
+        let problem = "it has launch digests of a guest alone, and a log is of a machine's boot";
+        return Err(Error::Unusable(format!("{}: {problem}", path.display())));
+    }
+    Ok(file.boots)
 }
 
 /// The bank to compare: one that is predicted, and that the log has.

@@ -72,7 +72,7 @@ fn chains_are_accepted_and_refused() {
 fn folders_and_files_that_cannot_be_used() {
     let roots = folder(&["tpm-swtpm/README.md"]);
     let outcome = check(GOOGLE, &[], roots.path(), DAY);
-    assert!(matches!(outcome, Err(Unusable::Read { .. })), "it holds no certificate");
+    assert!(matches!(outcome, Err(Unusable::Content { .. })), "it holds no certificate");
     let missing = check(GOOGLE, &[], Path::new("no such folder"), DAY);
     assert!(matches!(missing, Err(Unusable::Read { .. })));
     let roots = folder(&[GOOGLE_ROOT, "tpm-swtpm/README.md"]);
@@ -81,4 +81,26 @@ fn folders_and_files_that_cannot_be_used() {
     assert!(matches!(several, Err(Unusable::Ambiguous { .. })));
     let intermediate = check(GOOGLE, &["tpm-swtpm/README.md"], roots.path(), DAY);
     assert!(matches!(intermediate, Err(Unusable::Certificates { .. })));
+}
+
+/// As collections of makers' roots are kept: a folder for each maker, and bundles.
+#[test]
+fn roots_are_found_in_folders_and_bundles() {
+    let roots = tempfile::tempdir().unwrap();
+    let makers = roots.path().join("makers/google");
+    std::fs::create_dir_all(&makers).unwrap();
+    std::fs::copy(format!("{VECTORS}/{GOOGLE_ROOT}"), makers.join("root.crt")).unwrap();
+    let unread = "-----BEGIN CERTIFICATE-----\nTWFu\n-----END CERTIFICATE-----\n";
+    let root = std::fs::read_to_string(format!("{VECTORS}/{SWTPM_ROOT}")).unwrap();
+    std::fs::write(makers.join("bundle.pem"), format!("{unread}{root}")).unwrap();
+    // A folder that has itself in it ends somewhere.
+    std::os::unix::fs::symlink(roots.path(), makers.join("again")).unwrap();
+    for (cert, issuer, root) in [
+        (GOOGLE, GOOGLE_ISSUER, "makers/google/root.crt"),
+        ("tpm-swtpm/ek_rsa.der", SWTPM_ISSUER, "makers/google/bundle.pem"),
+    ] {
+        let shown = check(cert, &[issuer], roots.path(), DAY).unwrap();
+        assert!(shown.is_accepted, "{:?}", shown.checks.failed_ids());
+        assert!(shown.checks.iter().any(|check| check.detail.contains(root)), "{root}");
+    }
 }

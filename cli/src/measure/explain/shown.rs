@@ -2,11 +2,11 @@
 
 use attestation::crypto::Hash;
 use attestation::explain::{Finding, Root};
-use attestation::predict::boot::PREDICTED;
+use attestation::predict::boot::{PREDICTED, Prediction};
 use attestation::tpm::PcrValues;
 use serde::Serialize;
 
-use super::expect::Expected;
+use crate::expected::Expected;
 
 /// What came of it.
 #[derive(Debug, Serialize)]
@@ -58,13 +58,13 @@ struct ShownPcr {
 impl Explained {
     /// Of causes and values.
     pub fn new(
-        expected: &Expected,
+        expected: &Expected<Prediction>,
         bank: Hash,
         roots: &[Root],
         replayed: &PcrValues,
         quoted: Option<&PcrValues>,
     ) -> Self {
-        let values = expected.prediction.values(bank);
+        let values = expected.measured.values(bank);
         let text = |values: &PcrValues, pcr| values.get(bank, pcr).map(ToString::to_string);
         let pcr = |pcr| ShownPcr {
             pcr,

@@ -5,6 +5,7 @@ use super::super::super::{
     AbiVersion, Expect, GuestBits, KeyRule, PlatformBits, Product, SnpPolicy, TcbMinima, TcbVersion,
 };
 use super::super::{verify, verify_report, verify_vek};
+use crate::crypto::sparingly;
 use crate::x509::UnixTime;
 use crate::x509::forge::{CRITICAL, Key, name, sequence, tlv};
 use std::collections::BTreeSet;
@@ -75,6 +76,50 @@ fn chips_of_all_generations_are_accepted() {
             ..policy
         };
         assert!(failed_at(&vlek, product, &accepts, AT).is_empty(), "{product}, VLEK");
+    }
+}
+
+/// No bit is free in any layout of any generation: neither of the report nor of its key's certificate.
+#[test]
+fn each_bit_of_each_layout_counts() {
+    for product in Product::ALL {
+        for version in [2, 3, 5] {
+            let mut chip = Chip::new(product);
+            chip.report[0] = version;
+            if version == 2 {
+                chip.report[0x188..0x18b].fill(0);
+            }
+            if version == 5 {
+                chip.report[0x1f8..0x208].fill(7);
+            }
+            let signed = chip.sign();
+            let (roots, policy) = (roots(product), policy(product));
+            let vek = verify_vek(&signed.evidence(), &roots, AT).into_result().unwrap();
+            assert!(verify_report(&signed.report, &vek, &policy, AT).is_accepted());
+            let flipped = |bytes: &[u8], bit: usize| {
+                let mut bytes = bytes.to_vec();
+                bytes[bit / 8] ^= 1 << (bit % 8);
+                bytes
+            };
+            sparingly(997, || {
+                for bit in 0..8 * signed.report.len() {
+                    let verdict = verify_report(&flipped(&signed.report, bit), &vek, &policy, AT);
+                    assert!(!verdict.is_accepted(), "{product}, version {version}, bit {bit}");
+                }
+            });
+            // The certificate is the same for all layouts.
+            if version != 5 {
+                continue;
+            }
+            sparingly(997, || {
+                for bit in 0..8 * signed.vek.len() {
+                    let mut signed = signed.clone();
+                    signed.vek = flipped(&signed.vek, bit);
+                    let verdict = verify_vek(&signed.evidence(), &roots, AT);
+                    assert!(!verdict.is_accepted(), "{product}, bit {bit} of the certificate");
+                }
+            });
+        }
     }
 }
 
