@@ -52,8 +52,8 @@ fn unusable_expectations() {
         let text = fails(expected, &[]);
         assert!(text.contains(wanted), "{text}");
     };
-    check(&json!({}), "it has no measurements of an image");
-    check(&json!([1]), "it has no measurements of an image");
+    check(&json!({}), "it has neither measurements nor launch digests");
+    check(&json!([1]), "it has neither measurements nor launch digests");
     let mut changed = measured();
     changed["events"][0]["sha256"] = json!("00");
     check(&changed, "is not 32 bytes in lower-case hex");
