@@ -1,5 +1,6 @@
 //! Why a step of an enrolment is refused. Nothing changes by a refused step.
 
+use super::ticket::SITE_BYTES_MAX;
 use crate::checks::Refused;
 
 /// Why a step is refused.
@@ -8,6 +9,15 @@ pub enum Refusal {
     /// A ticket of this id was issued before.
     #[error("a ticket of this id was issued before: draw another one")]
     TicketExists,
+    /// There is no room for another one.
+    #[error("{tickets} tickets were issued, and no more are remembered")]
+    Full {
+        /// How many there are.
+        tickets: usize,
+    },
+    /// A site whose names are too long, or empty.
+    #[error("an operator's id and a data center's name have 1 to {SITE_BYTES_MAX} bytes")]
+    Site,
     /// No such ticket was issued.
     #[error("no such ticket was issued")]
     UnknownTicket,

@@ -1,5 +1,9 @@
 //! The side that enrols: its state, and what changes it.
 
+mod encoding;
+#[cfg(test)]
+mod forge;
+
 use super::{Binding, Invitation, JoinRequest, Refusal, Site, Ticket, TicketId, ticket_id};
 use crate::crypto::Hash;
 use crate::evidence::{
@@ -9,6 +13,10 @@ use crate::evidence::{
 use crate::tpm::{ClockInfo, Name, Public};
 use crate::x509::UnixTime;
 use std::collections::BTreeMap;
+
+/// How many tickets are remembered, used ones too: so many installations a network can have. Whoever issues
+/// more was careless or hostile, and the state stays one that can be read in a second.
+const TICKETS_COUNT_MAX: usize = 1 << 16;
 
 /// Which machine: its endorsement key. The same after each installation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,14 +80,14 @@ pub struct Machine {
     pub activation: Activation,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Issued {
     ticket: Ticket,
     is_used: bool,
 }
 
 /// A challenge that was not answered yet.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Open {
     id: [u8; 32],
     activation: Activation,
@@ -88,8 +96,20 @@ struct Open {
     height: u64,
 }
 
-/// Tickets, challenges and machines.
-#[derive(Clone, Debug, Default)]
+/// What a node is told of itself out of the registrar's state. Who reads it checks that it is certified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The height of the state.
+    pub height: u64,
+    /// Whether the machine can join with its ticket.
+    pub ticket_is_open: bool,
+    /// What is enrolled of the machine, by whatever ticket.
+    pub machine: Option<Machine>,
+}
+
+/// Tickets, challenges and machines. What it answers is sent when the state after it is kept: see
+/// [`encode`](Self::encode).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Registrar {
     tickets: BTreeMap<TicketId, Issued>,
     /// One for each ticket at most: a later one takes the place of the one before.
@@ -103,6 +123,12 @@ impl Registrar {
         if self.tickets.contains_key(&ticket.id) {
             return Err(Refusal::TicketExists);
         }
+        if self.tickets.len() >= TICKETS_COUNT_MAX {
+            return Err(Refusal::Full { tickets: TICKETS_COUNT_MAX });
+        }
+        if let Binding::Site(site) = &ticket.binding {
+            site.check()?;
+        }
         self.tickets.insert(ticket.id, Issued { ticket, is_used: false });
         Ok(())
     }
@@ -110,6 +136,18 @@ impl Registrar {
     /// The machines that are enrolled.
     pub fn machines(&self) -> &BTreeMap<MachineId, Machine> {
         &self.machines
+    }
+
+    /// What a node is told of itself: as the state says it at this height, certified by who keeps the state.
+    pub fn standing(&self, ticket: TicketId, machine: MachineId, height: u64) -> Standing {
+        let ticket_is_open = self.tickets.get(&ticket).is_some_and(|issued| {
+            let is_for_it = match &issued.ticket.binding {
+                Binding::Tpm(ek) => MachineId::of(*ek) == machine,
+                Binding::Site(_) => true,
+            };
+            is_for_it && !issued.is_used && height <= issued.ticket.height_max
+        });
+        Standing { height, ticket_is_open, machine: self.machines.get(&machine).cloned() }
     }
 
     /// A machine wants to join. `site` is who the caller knows the sender to be; `activation` is drawn for this

@@ -1,10 +1,14 @@
 mod adversary;
+mod bytes;
+mod node;
 mod steps;
+mod world;
 
 use super::*;
 use crate::evidence::forge::{self, HEIGHT, ROOT};
 use crate::evidence::{Activation, Role, challenge_id};
 use crate::tpm::Public;
+use crate::tpm::credential::Challenge;
 use std::collections::BTreeMap;
 
 /// Challenges can be answered for ten heights, and machines may be silent for fifty.
@@ -31,16 +35,19 @@ fn code(number: u8) -> [u8; 32] {
     [number; 32]
 }
 
+/// What a node waits: less than the registrar does.
+const PACE: Pace = Pace { retry_heights: 3, challenge_heights: 8, attest_heights: 20 };
+
 /// A real machine: its TPM opens what is for its two keys, and nothing else. Its evidence is what an honest
 /// node makes.
 #[derive(Clone)]
-struct Node {
+struct Hardware {
     forged: forge::Machine,
     /// Challenges that its TPM has opened, by name.
     opened: BTreeMap<[u8; 32], Activation>,
 }
 
-impl Node {
+impl Hardware {
     fn new(number: u8) -> Self {
         Self { forged: forge::Machine::new(Role::Machine, number), opened: BTreeMap::new() }
     }
@@ -73,6 +80,36 @@ impl Node {
             }
             None => false,
         }
+    }
+
+    fn installation(&self, code: [u8; 32]) -> Installation {
+        Installation {
+            code,
+            ek_public: self.forged.ek_public.clone(),
+            ak_public: self.forged.ak_public.clone(),
+            keys: self.forged.statement.keys.clone(),
+        }
+    }
+
+    /// Opens a challenge for a node's side, and tells it.
+    fn open_for(&mut self, node: &mut Node, challenge: Challenge, drawn: &[Activation]) {
+        let id = challenge_id(&challenge);
+        let is_open = self.open(&Invitation { challenge }, drawn);
+        let secret = is_open.then(|| self.opened[&id].secret().to_vec());
+        node.opened(&id, secret.as_deref()).unwrap();
+    }
+
+    /// Evidence of what was opened, or is recorded.
+    fn prove(&mut self, proof: &Proof, height: u64, drawn: &[Activation]) -> Vec<u8> {
+        let ek = Public::parse(&self.forged.ek_public).unwrap();
+        let (_, ak) = self.ids();
+        let is_it = |made: &&Activation| {
+            made.challenge(&ek, ak).is_ok_and(|made| challenge_id(&made) == proof.challenge)
+        };
+        let made = drawn.iter().find(is_it).unwrap();
+        assert_eq!(made.secret(), &*proof.secret);
+        self.forged.activation = made.clone();
+        self.evidence(height)
     }
 
     fn evidence(&mut self, height: u64) -> Vec<u8> {

@@ -1,7 +1,11 @@
 //! Tickets: one machine may join with each, once, for a while.
 
+use super::Refusal;
 use crate::crypto::Hash;
 use crate::tpm::Name;
+
+/// The longest id of an operator, and the longest name of a data center.
+pub(super) const SITE_BYTES_MAX: usize = 64;
 
 /// What a ticket is known by: its code is a secret until it is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +26,18 @@ pub struct Site {
     pub operator: Vec<u8>,
     /// The data center's name.
     pub data_center: String,
+}
+
+impl Site {
+    /// Whether it can be kept.
+    pub(super) fn check(&self) -> Result<(), Refusal> {
+        let fits = |bytes: usize| (1..=SITE_BYTES_MAX).contains(&bytes);
+        if fits(self.operator.len()) && fits(self.data_center.len()) {
+            Ok(())
+        } else {
+            Err(Refusal::Site)
+        }
+    }
 }
 
 /// For whom a ticket is.

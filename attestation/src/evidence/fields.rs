@@ -21,7 +21,7 @@ pub(crate) fn put(bytes: &mut Vec<u8>, field: &Field, content: &[u8]) {
 }
 
 /// Appends a length of four bytes and the content.
-pub(super) fn put_sized(bytes: &mut Vec<u8>, content: &[u8]) {
+pub(crate) fn put_sized(bytes: &mut Vec<u8>, content: &[u8]) {
     let length = u32::try_from(content.len()).unwrap_or(u32::MAX);
     bytes.extend(length.to_be_bytes());
     bytes.extend(content);
@@ -65,7 +65,7 @@ impl<'a> Fields<'a> {
 }
 
 /// A length of four bytes, checked, and so many bytes.
-pub(super) fn sized<'a>(cursor: &mut Cursor<'a>, field: &Field) -> Result<&'a [u8], EvidenceError> {
+pub(crate) fn sized<'a>(cursor: &mut Cursor<'a>, field: &Field) -> Result<&'a [u8], EvidenceError> {
     let bytes = usize::try_from(cursor.u32_be(field.name)?).unwrap_or(usize::MAX);
     if !field.bytes.contains(&bytes) {
         return Err(length(field, bytes));

@@ -104,6 +104,28 @@ const TLS: Field = Field { tag: 4, name: "TLS key", bytes: 32..=1024 };
 /// A key on BLS12-381 has 48 or 96 bytes, with a proof of possession up to 192.
 const DEALING: Field = Field { tag: 5, name: "dealing key", bytes: 32..=512 };
 
+impl NodeKeys {
+    /// Appends the fields.
+    pub(crate) fn put(&self, bytes: &mut Vec<u8>) {
+        put(bytes, &SIGNING, &self.signing);
+        put(bytes, &TLS, &self.tls);
+        if let Some(dealing) = &self.dealing {
+            put(bytes, &DEALING, dealing);
+        }
+    }
+
+    /// Reads the fields of whoever has this role.
+    pub(crate) fn read(fields: &mut Fields<'_>, role: Role) -> Result<Self, EvidenceError> {
+        let signing = fields.take_array(&SIGNING)?;
+        let tls = fields.take(&TLS)?.to_vec();
+        let dealing = match role {
+            Role::Host => None,
+            Role::Guest | Role::Machine => Some(fields.take(&DEALING)?.to_vec()),
+        };
+        Ok(Self { signing, tls, dealing })
+    }
+}
+
 impl Statement {
     /// As evidence begins, magic and version included.
     pub fn encode(&self) -> Vec<u8> {
@@ -111,11 +133,7 @@ impl Statement {
         put(&mut bytes, &ROLE, &[self.role.number()]);
         let Anchor { height, root } = &self.anchor;
         put(&mut bytes, &ANCHOR, &[height.to_be_bytes().as_slice(), root].concat());
-        put(&mut bytes, &SIGNING, &self.keys.signing);
-        put(&mut bytes, &TLS, &self.keys.tls);
-        if let Some(dealing) = &self.keys.dealing {
-            put(&mut bytes, &DEALING, dealing);
-        }
+        self.keys.put(&mut bytes);
         bytes
     }
 
@@ -132,13 +150,8 @@ impl Statement {
             height: u64::from_be_bytes(height.try_into().expect("of 40 bytes the first 8")),
             root: root.try_into().expect("of 40 bytes the last 32"),
         };
-        let signing = fields.take_array(&SIGNING)?;
-        let tls = fields.take(&TLS)?.to_vec();
-        let dealing = match role {
-            Role::Host => None,
-            Role::Guest | Role::Machine => Some(fields.take(&DEALING)?.to_vec()),
-        };
-        Ok(Self { role, anchor, keys: NodeKeys { signing, tls, dealing } })
+        let keys = NodeKeys::read(fields, role)?;
+        Ok(Self { role, anchor, keys })
     }
 
     /// What the quote of the machine's TPM must have as its qualifying data. `guest` is the guest that

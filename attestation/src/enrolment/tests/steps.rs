@@ -39,7 +39,7 @@ impl Case {
         Ok(Invitation::decode(&invited.encode()).unwrap())
     }
 
-    fn join(&mut self, node: &Node, ticket: u8) -> Result<Invitation, Refusal> {
+    fn join(&mut self, node: &Hardware, ticket: u8) -> Result<Invitation, Refusal> {
         self.join_at(&node.join(code(ticket)), &site(1))
     }
 
@@ -54,7 +54,7 @@ impl Case {
     }
 
     /// All steps of an honest machine.
-    fn enrol_honestly(&mut self, node: &mut Node, ticket: u8) -> Result<MachineId, Refusal> {
+    fn enrol_honestly(&mut self, node: &mut Hardware, ticket: u8) -> Result<MachineId, Refusal> {
         let invitation = self.join(node, ticket)?;
         assert!(node.open(&invitation, &self.drawn));
         let evidence = node.evidence(self.height);
@@ -72,7 +72,7 @@ fn refused_by(outcome: Result<MachineId, Refusal>) -> Vec<&'static str> {
 
 #[test]
 fn a_machine_is_enrolled_and_attests_at_intervals() {
-    let (mut case, mut node) = (Case::new(), Node::new(1));
+    let (mut case, mut node) = (Case::new(), Hardware::new(1));
     let id = case.enrol_honestly(&mut node, 1).unwrap();
     let (ek, ak) = node.ids();
     assert_eq!(id, MachineId::of(ek));
@@ -91,17 +91,17 @@ fn a_machine_is_enrolled_and_attests_at_intervals() {
 
 #[test]
 fn tickets() {
-    let (mut case, node) = (Case::new(), Node::new(1));
+    let (mut case, node) = (Case::new(), Hardware::new(1));
     assert_eq!(case.join(&node, 9), Err(Refusal::UnknownTicket));
     assert_eq!(case.join_at(&node.join(code(1)), &site(2)), Err(Refusal::OtherSite));
     let mut elsewhere = site(1);
     elsewhere.data_center.push('x');
     assert_eq!(case.join_at(&node.join(code(1)), &elsewhere), Err(Refusal::OtherSite));
-    let (ek, _) = Node::new(2).ids();
+    let (ek, _) = Hardware::new(2).ids();
     case.issue(2, Binding::Tpm(ek));
     assert_eq!(case.join(&node, 2), Err(Refusal::OtherTpm));
     // Bound to the TPM, it can be used from anywhere.
-    let other = Node::new(2);
+    let other = Hardware::new(2);
     assert!(case.join_at(&other.join(code(2)), &site(7)).is_ok());
     let ticket = Ticket { id: ticket_id(&code(1)), binding: Binding::Tpm(ek), height_max: 0 };
     assert_eq!(case.registrar.issue(ticket), Err(Refusal::TicketExists));
@@ -114,7 +114,7 @@ fn tickets() {
 
 #[test]
 fn a_ticket_is_used_once() {
-    let (mut case, mut node) = (Case::new(), Node::new(1));
+    let (mut case, mut node) = (Case::new(), Hardware::new(1));
     let invitation = case.join(&node, 1).unwrap();
     assert!(node.open(&invitation, &case.drawn));
     let evidence = node.evidence(HEIGHT);
@@ -122,12 +122,12 @@ fn a_ticket_is_used_once() {
     // The same evidence again, and the ticket again: by the same machine, or by another.
     assert_eq!(case.enrol(&evidence), Err(Refusal::NoChallenge));
     assert_eq!(case.join(&node, 1), Err(Refusal::TicketUsed));
-    assert_eq!(case.join(&Node::new(2), 1), Err(Refusal::TicketUsed));
+    assert_eq!(case.join(&Hardware::new(2), 1), Err(Refusal::TicketUsed));
 }
 
 #[test]
 fn challenges() {
-    let (mut case, mut node) = (Case::new(), Node::new(1));
+    let (mut case, mut node) = (Case::new(), Hardware::new(1));
     // Evidence that answers nothing.
     let evidence = node.evidence(HEIGHT);
     assert_eq!(case.enrol(&evidence), Err(Refusal::NoChallenge));
@@ -158,7 +158,7 @@ fn challenges() {
 
 #[test]
 fn heights() {
-    let (mut case, mut node) = (Case::new(), Node::new(1));
+    let (mut case, mut node) = (Case::new(), Hardware::new(1));
     let invitation = case.join(&node, 1).unwrap();
     assert!(node.open(&invitation, &case.drawn));
     // Made before the challenge.
@@ -185,7 +185,7 @@ fn heights() {
 
 #[test]
 fn a_machine_stays_the_same_over_installations() {
-    let (mut case, mut node) = (Case::new(), Node::new(1));
+    let (mut case, mut node) = (Case::new(), Hardware::new(1));
     let id = case.enrol_honestly(&mut node, 1).unwrap();
     case.issue(2, Binding::Site(site(1)));
     case.height += 5;
@@ -201,7 +201,7 @@ fn a_machine_stays_the_same_over_installations() {
     case.issue(3, Binding::Site(site(1)));
     case.height += 5;
     let mut changed = node.clone();
-    changed.forged.chip = Node::new(2).forged.chip;
+    changed.forged.chip = Hardware::new(2).forged.chip;
     assert_eq!(refused_by(case.enrol_honestly(&mut changed, 3)), ["evidence.machine.chip"]);
     case.registrar.retire(id).unwrap();
     assert_eq!(case.registrar.retire(id), Err(Refusal::UnknownMachine));
@@ -211,7 +211,7 @@ fn a_machine_stays_the_same_over_installations() {
 #[test]
 fn nothing_of_a_machine_is_anothers() {
     let mut case = Case::new();
-    let (mut first, mut second) = (Node::new(1), Node::new(2));
+    let (mut first, mut second) = (Hardware::new(1), Hardware::new(2));
     case.enrol_honestly(&mut first, 1).unwrap();
     case.issue(2, Binding::Site(site(1)));
     let good = second.forged.clone();
@@ -243,7 +243,7 @@ fn what_is_no_evidence_of_a_machine_is_refused() {
         assert!(matches!(case.attest(&evidence), Err(Refusal::Form(_))));
     }
     assert!(matches!(case.enrol(b"PLINTHEV"), Err(Refusal::Form(_))));
-    let mut node = Node::new(1);
+    let mut node = Hardware::new(1);
     let evidence = node.evidence(HEIGHT);
     assert_eq!(case.attest(&evidence), Err(Refusal::UnknownMachine));
     // A clock that went back: a TPM that was cleared, or a copy of it from before.
@@ -264,10 +264,10 @@ fn what_is_no_evidence_of_a_machine_is_refused() {
 
 #[test]
 fn messages_have_one_form() {
-    let request = Node::new(1).join(code(1));
+    let request = Hardware::new(1).join(code(1));
     let bytes = request.encode();
     assert_eq!(JoinRequest::decode(&bytes).unwrap(), request);
-    let invitation = Case::new().join(&Node::new(1), 1).unwrap();
+    let invitation = Case::new().join(&Hardware::new(1), 1).unwrap();
     let invited = invitation.encode();
     assert_eq!(Invitation::decode(&invited).unwrap(), invitation);
     for length in 0..bytes.len() {
