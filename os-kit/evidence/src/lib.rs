@@ -13,12 +13,17 @@
 //! On a machine HostOS makes the TPM's part and GuestOS the other one; each needs of the other only names
 //! (docs/decisions/067). What evidence must be bound to, and its bytes, are the crate `attestation`'s.
 //!
+//! [`Enrolment`] takes a node through its enrolment with both, and keeps where it stands in a file.
+//!
 //! What it must not know: policies. Nothing here judges.
 
+mod enrolment;
 mod error;
 mod snp;
+mod state_file;
 mod tpm;
 
+pub use enrolment::{Enrolment, EnrolmentError, Hardware, Step};
 pub use error::MakeError;
 pub use snp::{SnpInputs, guest_name, snp_part};
 pub use tpm::{Identity, OpenedChallenge, TpmInputs, identity, open_challenge, tpm_part};
