@@ -1,5 +1,6 @@
 //! Derived keys through `/dev/sev-guest`: include/uapi/linux/sev-guest.h of the kernel.
 
+use crate::attributes;
 use crate::error::SnpError;
 use crate::guest::{DerivedKey, Fields, KeyRequest};
 use std::fs::{File, OpenOptions};
@@ -87,7 +88,7 @@ impl SevGuestDevice {
         let outcome = match called {
             Err(source) if errors == 0 => Err(failed("ask", source)),
             Err(_) => Err(refused(errors)),
-            Ok(()) => read(&response),
+            Ok(()) => attributes::derived_key(&response.data),
         };
         response.data.zeroize();
         outcome
@@ -98,21 +99,6 @@ fn refused(errors: u64) -> SnpError {
     let (host, firmware) = (errors >> 32, errors & 0xffff_ffff);
     let reason = format!("error {firmware:#x} of the firmware, {host:#x} of the host");
     SnpError::Refused { what: "a derived key", reason }
-}
-
-fn read(response: &RawResponse) -> Result<DerivedKey, SnpError> {
-    let [a, b, c, d, ..] = response.data;
-    let status = u32::from_le_bytes([a, b, c, d]);
-    if status != 0 {
-        let reason = format!("status {status:#x}");
-        return Err(SnpError::Refused { what: "a derived key", reason });
-    }
-    let mut key = [0; 32];
-    key.copy_from_slice(&response.data[32..]);
-    if key == [0; 32] {
-        return Err(SnpError::nonsense("the key", "it is zero"));
-    }
-    Ok(DerivedKey::new(key))
 }
 
 /// Asks the kernel; gives the errors of firmware and host beside the outcome.
@@ -156,14 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn responses_are_read() {
-        let mut response = RawResponse { data: [0; 64] };
-        let error = |response: &RawResponse| read(response).map(|_| ()).unwrap_err().to_string();
-        assert!(error(&response).contains("it is zero"));
-        response.data[32..].fill(7);
-        assert_eq!(*read(&response).unwrap().expose(), [7; 32]);
-        response.data[0] = 0x16;
-        assert!(error(&response).contains("status 0x16"));
+    fn errors_of_both_sides_are_told() {
         assert!(
             refused(0x1_0000_0016).to_string().contains("error 0x16 of the firmware, 0x1 of the")
         );

@@ -14,6 +14,7 @@
 //! What it must not know: releases, registry, disks. Calls block.
 
 mod address;
+pub mod attributes;
 mod certificates;
 mod device;
 mod error;

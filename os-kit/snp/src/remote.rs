@@ -1,8 +1,8 @@
 //! A processor behind a socket.
 
+use crate::attributes::check_report;
 use crate::error::SnpError;
 use crate::guest::{DerivedKey, KeyRequest, SignedReport, SnpGuest};
-use crate::tsm::check;
 use crate::wire::{Answer, Request, receive, send};
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -42,7 +42,7 @@ impl SnpGuest for Remote {
     fn report(&self, data: &[u8; 64], vmpl: u32) -> Result<SignedReport, SnpError> {
         match self.ask(&Request::Report { data: *data, vmpl })? {
             Answer::Report { report, certificates } => {
-                check(&report, data, vmpl)?;
+                check_report(&report, data, vmpl)?;
                 Ok(SignedReport { report, certificates: Some(certificates) })
             }
             Answer::Refused(reason) => Err(SnpError::Refused { what: "a report", reason }),

@@ -3,10 +3,9 @@
 //! A folder is a request: what is written to `inblob` is in the report that is read from `outblob`. Each
 //! change counts `generation` up, by which one sees that nobody else used the folder meanwhile.
 
-use crate::certificates::Certificates;
+use crate::attributes;
 use crate::error::SnpError;
 use crate::guest::SignedReport;
-use attestation::snp::{REPORT_BYTES, Report};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -35,9 +34,11 @@ impl TsmReports {
 
     pub fn report(&self, data: &[u8; 64], vmpl: u32) -> Result<SignedReport, SnpError> {
         let request = Request::new(&self.folder)?;
-        let provider = request.read_text("provider")?;
+        let text = request.read("provider")?;
+        let provider = attributes::provider(&text)?;
         if provider != PROVIDER {
-            return Err(SnpError::Provider { path: self.folder.clone(), provider });
+            let (path, provider) = (self.folder.clone(), provider.to_owned());
+            return Err(SnpError::Provider { path, provider });
         }
         let before = request.generation()?;
         request.write("privlevel", vmpl.to_string().as_bytes())?;
@@ -60,25 +61,8 @@ impl TsmReports {
         if request.generation()? != before.wrapping_add(2) {
             return Err(SnpError::Disturbed(request.folder.clone()));
         }
-        check(&report, data, vmpl)?;
-        let certificates = Certificates::from_table(&table)
-            .map_err(|error| SnpError::nonsense("the table of certificates", error.to_string()))?;
-        Ok(SignedReport { report, certificates })
+        attributes::signed_report(report, &table, data, vmpl)
     }
-}
-
-/// Whether a report answers the request: the data and the level are ours.
-pub fn check(report: &[u8], data: &[u8; 64], vmpl: u32) -> Result<(), SnpError> {
-    let wrong = |reason: &str| SnpError::nonsense("the report", reason);
-    let report = Report::from_bytes(report)
-        .map_err(|_| wrong(&format!("it has {} bytes, not {REPORT_BYTES}", report.len())))?;
-    if report.report_data() != *data {
-        return Err(wrong("it has other data than was given"));
-    }
-    if report.vmpl() != vmpl {
-        return Err(wrong("it is for another privilege level"));
-    }
-    Ok(())
 }
 
 /// A folder of our own, removed when it goes out of scope.
@@ -99,16 +83,8 @@ impl Request {
         fs::read(&path).map_err(failed("read", &path))
     }
 
-    fn read_text(&self, attribute: &'static str) -> Result<String, SnpError> {
-        let bytes = self.read(attribute)?;
-        let text =
-            String::from_utf8(bytes).map_err(|_| SnpError::nonsense(attribute, "it is no text"))?;
-        Ok(text.trim().to_owned())
-    }
-
     fn generation(&self) -> Result<u64, SnpError> {
-        let text = self.read_text("generation")?;
-        text.parse().map_err(|_| SnpError::nonsense("generation", format!("`{text}` is no number")))
+        attributes::generation(&self.read("generation")?)
     }
 
     fn write(&self, attribute: &str, content: &[u8]) -> Result<(), SnpError> {
@@ -146,16 +122,5 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         let none = TsmReports::new(&folder.path().join("none")).report(&[1; 64], 0).unwrap_err();
         assert!(matches!(none, SnpError::Kernel { action: "make a request in", .. }), "{none}");
-    }
-
-    #[test]
-    fn reports_must_answer_the_request() {
-        let mut report = vec![0; REPORT_BYTES];
-        report[0x50..0x90].fill(7);
-        report[0x30] = 2;
-        assert!(check(&report, &[7; 64], 2).is_ok());
-        assert!(check(&report, &[8; 64], 2).unwrap_err().to_string().contains("other data"));
-        assert!(check(&report, &[7; 64], 1).unwrap_err().to_string().contains("another privilege"));
-        assert!(check(&report[1..], &[7; 64], 2).unwrap_err().to_string().contains("1183 bytes"));
     }
 }
