@@ -1,6 +1,7 @@
 //! One function for each decoder of foreign bytes: it must not panic, and what it accepts must
 //! satisfy what is asserted here. `targets/` hands them to libFuzzer; see README.md.
 
+mod attestation_enrolment;
 mod attestation_evidence;
 mod attestation_snp;
 mod attestation_tpm;
@@ -14,7 +15,9 @@ mod images;
 mod management;
 mod measure;
 mod packages;
+mod snp_guest;
 
+pub use attestation_enrolment::enrolment;
 pub use attestation_evidence::{evidence, evidence_rules};
 pub use attestation_snp::{snp_report, x509};
 pub use attestation_tpm::{event_log, tpm_public, tpm_quote, uki};
@@ -28,6 +31,7 @@ pub use images::{gpt, pe, update_payload};
 pub use management::management_call;
 pub use measure::{boot_archive, measurements, smbios, snp_firmware};
 pub use packages::{ar, compressed, crate_archive, deb, deb822, tar};
+pub use snp_guest::snp_guest;
 
 use bytes::Bytes;
 use replica_crypto::Domain;

@@ -41,6 +41,9 @@ pub enum Refusal {
     /// A key cannot be read, or no challenge can be made for it.
     #[error("no challenge can be made for these keys: {0}")]
     Keys(String),
+    /// The challenge is one that is open for another ticket.
+    #[error("the challenge was drawn before: the source of randomness repeats itself")]
+    DrawnTwice,
     /// There is no challenge that it answers: none was made, or it was answered, or another one was made since.
     #[error("the evidence answers no open challenge: join again")]
     NoChallenge,

@@ -169,6 +169,11 @@ impl Registrar {
             .challenge(&ek, ak.name())
             .map_err(|error| Refusal::Keys(error.to_string()))?;
         let id_of_challenge = challenge_id(&challenge);
+        let is_same =
+            |(other, open): (&TicketId, &Open)| *other != id && open.id == id_of_challenge;
+        if self.open.iter().any(is_same) {
+            return Err(Refusal::DrawnTwice);
+        }
         let open = Open { id: id_of_challenge, activation, ek: ek.name(), ak: ak.name(), height };
         // Challenges that nobody answers are forgotten: there is one for each ticket at most, and tickets are
         // issued by who may.

@@ -111,3 +111,46 @@ fn what_cannot_be_kept_is_not_issued() {
     assert_eq!(full, Err(Refusal::Full { tickets: 1 << 16 }));
     assert_eq!(Registrar::decode(&state.encode()), Ok(state));
 }
+
+/// All messages and states of an enrolment, in the order of its steps.
+fn steps() -> Vec<(&'static str, Vec<u8>)> {
+    use super::world::{Crash, Look, Message, World};
+    let mut world = World::new();
+    let mut steps = Vec::new();
+    let node = |world: &World| world.sides[1].node.encode().to_vec();
+    let look = |world: &mut World| {
+        world.height += 1;
+        world.look(1, Look::Now, Crash::Never).unwrap();
+    };
+    steps.push(("node-ticketed", node(&world)));
+    look(&mut world);
+    let Message::Join(request) = world.messages[0].clone() else { panic!("it asks") };
+    steps.push(("join-request", request.clone()));
+    steps.push(("node-asked", node(&world)));
+    world.deliver(&Message::Join(request), Crash::Never);
+    steps.push(("registrar-invited", world.registrar.encode()));
+    let invitation = world.answers[0].clone();
+    steps.push(("invitation", invitation.clone()));
+    world.invite(1, &invitation, Crash::Never);
+    steps.push(("node-invited", node(&world)));
+    look(&mut world);
+    steps.push(("node-opened", node(&world)));
+    look(&mut world);
+    let evidence = world.messages[1].clone();
+    world.deliver(&evidence, Crash::Never);
+    steps.push(("registrar-enrolled", world.registrar.encode()));
+    look(&mut world);
+    steps.push(("node-enrolled", node(&world)));
+    steps
+}
+
+/// As they were written once, where the fuzz target begins: whoever changes a form changes what nodes have on
+/// their disks.
+#[test]
+fn messages_and_states_are_those_that_were_recorded() {
+    for (name, bytes) in steps() {
+        let path = format!("{}/../fuzz/seeds/enrolment/{name}", env!("CARGO_MANIFEST_DIR"));
+        let recorded = std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        assert_eq!(hex::encode(bytes), hex::encode(recorded), "{name}");
+    }
+}

@@ -145,12 +145,20 @@ fn challenges() {
     assert_eq!(case.enrol(&evidence), Err(expired));
     case.height = HEIGHT + 10;
     case.enrol(&evidence).unwrap();
+    // What is drawn twice opens two tickets at once.
+    (2..4).for_each(|ticket| case.issue(ticket, Binding::Site(site(1))));
+    let mut draw_again = |ticket| {
+        let request = node.join(code(ticket));
+        case.registrar.join(&request, &site(1), draw(99), &case.rules, case.height).map(drop)
+    };
+    assert_eq!(draw_again(2), Ok(()));
+    assert_eq!(draw_again(2), Ok(()));
+    assert_eq!(draw_again(3), Err(Refusal::DrawnTwice));
     // Keys that are none.
     let mut request = node.join(code(1));
     request.ek_public = vec![1];
     assert!(matches!(case.join_at(&request, &site(1)), Err(Refusal::Keys(_))));
     // An attestation key is not for credentials.
-    case.issue(3, Binding::Site(site(1)));
     let mut request = node.join(code(3));
     request.ek_public = request.ak_public.clone();
     assert!(matches!(case.join_at(&request, &site(1)), Err(Refusal::Keys(_))));
