@@ -42,7 +42,9 @@ impl StateFile {
     pub fn write(&self, bytes: &[u8]) -> io::Result<()> {
         if !self.folder.exists() {
             fs::create_dir_all(&self.folder)?;
-            if let Some(parent) = self.folder.parent() {
+            let parent = self.folder.parent();
+            // Of a relative name of one part it is empty, and nothing to open.
+            if let Some(parent) = parent.filter(|parent| !parent.as_os_str().is_empty()) {
                 File::open(parent)?.sync_all()?;
             }
         }
