@@ -220,7 +220,9 @@ impl Pe {
         if (start, length) == (0, 0) {
             return Ok(0..0);
         }
-        let data_end = self.sections.iter().map(|section| section.raw.end).max().unwrap_or(0);
+        // Sections without a byte in the file do not end behind the headers.
+        let sections_end = self.sections.iter().map(|section| section.raw.end).max().unwrap_or(0);
+        let data_end = sections_end.max(self.header_bytes);
         match start.checked_add(length) {
             Some(end) if end == view.0.len() && start >= data_end && start % 8 == 0 => {
                 Ok(start..end)

@@ -87,3 +87,23 @@ fn what_has_two_meanings_is_refused() {
     twice.copy_within(sections..sections + 8, second);
     assert_eq!(Pe::parse(&twice).unwrap_err().problem, "two sections have one name");
 }
+
+/// Sections that have no byte in the file do not end behind the headers; signatures do not begin within these.
+#[test]
+fn signatures_do_not_lie_in_the_headers() {
+    let mut image = sample();
+    image.truncate(1024);
+    for section in [88 + 240, 88 + 240 + 40] {
+        put_u32(&mut image, section + 16, 0);
+        put_u32(&mut image, section + 20, 0);
+    }
+    assert!(Pe::parse(&image).unwrap().certificates.is_empty());
+    let entry = 88 + OPTIONAL_BYTES + 32;
+    put_u32(&mut image, entry, 1016);
+    put_u32(&mut image, entry + 4, 8);
+    let error = Pe::parse(&image).unwrap_err();
+    assert!(error.problem.contains("signatures do not lie"), "{error}");
+    image.extend([7; 8]);
+    put_u32(&mut image, entry, 1024);
+    assert_eq!(Pe::parse(&image).unwrap().certificates, 1024..1032);
+}
