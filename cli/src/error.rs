@@ -269,10 +269,31 @@ impl Error {
         move |source| Self::File { action, path: path.into(), source }
     }
 
-    /// The error with all its causes, on one line each level once.
+    /// The error with all its causes, on one line each level once, and what to do about a full disk.
     pub fn chain(&self) -> String {
-        chain_of(self)
+        let text = chain_of(self);
+        match no_room(self) && !text.contains(ROOM) {
+            true => format!("{text}; {ROOM}"),
+            false => text,
+        }
     }
+}
+
+/// What to do about a full disk, in the words of those errors that know more.
+const ROOM: &str = "free some room";
+
+/// Whether a full disk is the cause.
+fn no_room(error: &(dyn std::error::Error + 'static)) -> bool {
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        if matches!(kind, Some(QuotaExceeded | StorageFull)) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// An error with all its causes, on one line.
@@ -298,6 +319,18 @@ mod tests {
         check("/net/my net", "'/net/my net'");
         check("it's", r"'it'\''s'");
         check("$HOME", "'$HOME'");
+    }
+
+    #[test]
+    fn a_full_disk_has_a_fix_once() {
+        let full = || std::io::Error::from(nix::errno::Errno::ENOSPC);
+        let error = Error::file("write", Path::new("f"))(full());
+        assert!(error.chain().ends_with("No space left on device (os error 28); free some room"));
+        let output = image_build::output::OutputError::at("write", Path::new("f"))(full());
+        let error = Error::Image(Box::new(output.into()));
+        assert_eq!(error.chain().matches(ROOM).count(), 1, "{}", error.chain());
+        let other = Error::file("write", Path::new("f"))(nix::errno::Errno::EIO.into());
+        assert!(!other.chain().contains(ROOM));
     }
 
     #[test]

@@ -23,6 +23,7 @@ use crate::output::{Output, OutputError};
 use crate::programs::Origin;
 use crate::rootfs::{self, Audit, Parts, Rootfs, RootfsError, Scripts};
 use crate::sbom::{self, SbomError};
+use crate::scratch::Scratch;
 use crate::store::{Found, Mirrors, Store, StoreError};
 use crate::tree::{Tree, TreePath};
 use crate::{erofs, payload, verity};
@@ -97,6 +98,15 @@ pub enum BuildError {
         image: String,
         /// What is wrong.
         problem: String,
+    },
+    /// The boot archive.
+    #[error("the boot archive of {image} cannot be written")]
+    Archive {
+        /// Which image.
+        image: String,
+        /// The cause.
+        #[source]
+        source: crate::cpio::CpioError,
     },
     /// The unified kernel image.
     #[error("the unified kernel image of {image} cannot be made")]
@@ -295,6 +305,7 @@ pub fn build(options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Bu
     let image = described.name(options.variant);
     let failed = |source| BuildError::Rootfs { image: image.clone(), source: Box::new(source) };
     fs::create_dir_all(&options.out).map_err(OutputError::at("create", &options.out))?;
+    let _guard = resume::only_builder(&options.out, progress)?;
     let carried = carried::Carried::of(options, &image, &described)?;
     let key = resume::key(options, &described, &lock, &carried)?;
     if let Some(built) = resume::finished(&options.out, &image, &key)? {
@@ -310,9 +321,7 @@ pub fn build(options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Bu
     let mut files = fetch(options, &lock, &names, progress)?;
     let inputs = files.split_off(install.len() + 1);
     let kernel = files.pop().expect("the kernel was asked for after what is installed");
-    let scratch = tempfile::Builder::new()
-        .prefix("plinth-image-")
-        .tempdir_in(&options.scratch)
+    let scratch = Scratch::create_in(&options.scratch, "plinth-image-")
         .map_err(|source| BuildError::Scratch { path: options.scratch.clone(), source })?;
     let assembled = described.variant(options.variant);
     let parts = Parts {

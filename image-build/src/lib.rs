@@ -21,7 +21,7 @@
 //! - [`disk`], [`payload`]: what is shipped: whole disks to install, chunks to update.
 //! - [`measure`]: what a machine will measure of an image, computed before it boots.
 //! - [`pe`]: executables for firmware, read strictly.
-//! - [`output`]: files that exist whole or not at all.
+//! - [`output`]: files that exist whole or not at all; [`scratch`]: folders for what is unfinished.
 //! - [`tree`]: the files of an image, in one order, under rules that every writer may rely on.
 
 pub mod archive;
@@ -45,6 +45,7 @@ pub mod programs;
 pub mod release;
 pub mod rootfs;
 pub mod sbom;
+pub mod scratch;
 pub mod source;
 pub mod store;
 pub mod toolchain;

@@ -21,6 +21,7 @@ pub use error::ProgramsError;
 
 use crate::lock::Lock;
 use crate::manifest::Manifest;
+use crate::scratch::Scratch;
 use crate::store::{Mirrors, Store};
 use crate::toolchain::launch::Plan;
 use crate::toolchain::{self, Description, Toolchain, names_path};
@@ -239,9 +240,7 @@ fn keep(
     place: &Path,
 ) -> Result<Programs, ProgramsError> {
     let folder = place.parent().expect("the place of programs lies in a folder");
-    let scratch = tempfile::Builder::new()
-        .prefix(".unfinished-")
-        .tempdir_in(folder)
+    let scratch = Scratch::create_in(folder, ".unfinished-")
         .map_err(ProgramsError::at("create a folder in", folder))?;
     for (name, path) in compiled {
         let bytes = fs::read(path).map_err(ProgramsError::at("read", path))?;
@@ -254,8 +253,7 @@ fn keep(
     fs::write(&record, text).map_err(ProgramsError::at("write", &record))?;
     fs::set_permissions(scratch.path(), Permissions::from_mode(0o755))
         .map_err(ProgramsError::at("set the mode of", scratch.path()))?;
-    let scratch = scratch.keep();
-    fs::rename(&scratch, place).map_err(ProgramsError::at("rename", &scratch))?;
+    scratch.rename(place).map_err(ProgramsError::at("name", place))?;
     Ok(made)
 }
 

@@ -57,11 +57,16 @@ pub enum Progress {
         /// How many.
         count: usize,
     },
+    /// What was unpacked before is compared with its packages.
+    Comparing {
+        /// How many.
+        count: usize,
+    },
 }
 
 impl Toolchain {
-    /// The toolchain of a lock below a folder of toolchains; packages are fetched and unpacked only if it
-    /// is not there. Several builders may share the folder.
+    /// The toolchain of a lock below a folder of toolchains: unpacked if it is not there, else compared with
+    /// its packages, which are fetched if they are not there. Several builders may share the folder.
     pub fn prepare(
         description: &Description,
         lock: &Lock,
@@ -73,9 +78,6 @@ impl Toolchain {
         let sha256 = Self::sha256(description, lock)?;
         let root = folder.join(&sha256);
         let toolchain = Self { root, layout: description.layout.clone(), sha256 };
-        if toolchain.root.is_dir() {
-            return Ok(toolchain);
-        }
         let mut files = Vec::new();
         for package in packages {
             let (path, found) = store.get(&lock.wanted(package), mirrors)?;
@@ -83,8 +85,14 @@ impl Toolchain {
             let (done, count) = (files.len(), lock.toolchain.packages.len());
             progress(Progress::Package { name: package.name.clone(), found, done, count });
         }
-        progress(Progress::Unpacking { count: files.len() });
-        unpack::unpack(description, &files, &toolchain.root)?;
+        let count = files.len();
+        if toolchain.root.is_dir() {
+            progress(Progress::Comparing { count });
+            unpack::compare(description, &files, &toolchain.root)?;
+        } else {
+            progress(Progress::Unpacking { count });
+            unpack::unpack(description, &files, &toolchain.root)?;
+        }
         Ok(toolchain)
     }
 

@@ -65,6 +65,9 @@ fn prepare(inputs: &Inputs, names: BTreeSet<String>) -> Result<(Programs, PathBu
             Progress::Toolchain(toolchain::Progress::Unpacking { count }) => {
                 format!("unpacking {count} packages of the toolchain")
             }
+            Progress::Toolchain(toolchain::Progress::Comparing { count }) => {
+                format!("comparing the toolchain with its {count} packages")
+            }
             Progress::Crates { count, fetched } => {
                 format!("{count} crates are there, {fetched} of them new")
             }

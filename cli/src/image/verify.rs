@@ -14,6 +14,7 @@ use crate::output;
 use crate::up::progress;
 use image_build::compare::{Difference, compare};
 use image_build::output::OutputError;
+use image_build::scratch::Scratch;
 use image_build::tree::Content;
 use serde::Serialize;
 use sides::{Side, Variation};
@@ -71,9 +72,7 @@ fn verify(arguments: &VerifyArguments) -> Result<Report, ImageError> {
         image_build::build::manifest(&clone, image)?;
     }
     let parent = arguments.scratch.clone().unwrap_or_else(std::env::temp_dir);
-    let work = tempfile::Builder::new()
-        .prefix("plinth-twice-")
-        .tempdir_in(&parent)
+    let work = Scratch::create_in(&parent, "plinth-twice-")
         .map_err(OutputError::at("make a folder in", &parent))?;
     let binaries = match (&arguments.binaries, arguments.image_only) {
         (Some(folder), _) => Some(folder.clone()),

@@ -2,15 +2,13 @@
 
 use super::{Audit, AuditError, Check, Finding, Rebuild, Tier, check};
 use crate::compare::{self, Difference};
+use crate::scratch::Scratch;
 use crate::tree::Content;
 
 /// Builds the release again and compares every file of every image.
 pub fn checks(audit: &mut Audit<'_>, rebuild: &mut Rebuild<'_>) -> Result<Vec<Check>, AuditError> {
     let failed = |source| AuditError::Scratch { folder: audit.options.scratch.clone(), source };
-    let again = tempfile::Builder::new()
-        .prefix("plinth-rebuild-")
-        .tempdir_in(&audit.options.scratch)
-        .map_err(failed)?;
+    let again = Scratch::create_in(&audit.options.scratch, "plinth-rebuild-").map_err(failed)?;
     (audit.progress)("building everything again");
     rebuild(audit.release, again.path()).map_err(AuditError::Rebuild)?;
     let mut checks = Vec::new();

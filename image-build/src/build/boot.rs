@@ -41,7 +41,8 @@ pub fn write_archive(
     let path = options.out.join(format!("{image}.boot.cpio"));
     let mut output = Output::create(&path)?;
     let mut writer = BufWriter::new(output.file());
-    cpio::write(&tree, &mut writer).map_err(|error| bad(error.to_string()))?;
+    cpio::write(&tree, &mut writer)
+        .map_err(|source| BuildError::Archive { image: image.to_owned(), source })?;
     writer.flush().map_err(OutputError::at("write", &path))?;
     drop(writer);
     Ok(output.commit()?)

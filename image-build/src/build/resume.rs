@@ -2,17 +2,36 @@
 //!
 //! `IMAGE.json` is written last and removed first, so that its presence means that the image is whole. Beside it
 //! lies `.IMAGE.inputs`, a hash over all that the image was made of and by. It is this machine's own note and
-//! no part of the result.
+//! no part of the result; so is `.builder`, the file that one builder at a time has locked.
 
 use super::carried::Carried;
-use super::{BuildError, Built, IMAGES, Options, artifact, crates_path, write_bytes};
+use super::{BuildError, Built, IMAGES, Options, Progress, artifact, crates_path, write_bytes};
 use crate::lock::Lock;
 use crate::manifest::{Manifest, Variant};
 use crate::output::{OutputError, remove_unfinished};
 use sha2::{Digest, Sha256};
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+
+/// What the one builder of a folder holds a lock on.
+const GUARD: &str = ".builder";
+
+/// Waits until no other builder works on the folder; others wait for the file to be closed.
+pub fn only_builder(
+    folder: &Path,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<File, OutputError> {
+    let path = folder.join(GUARD);
+    let file = File::options().write(true).create(true).truncate(false).open(&path);
+    let file = file.map_err(OutputError::at("open", &path))?;
+    if let Err(TryLockError::WouldBlock) = file.try_lock() {
+        let text = format!("another build works in {}; waiting for its end", folder.display());
+        progress(Progress::Step(text));
+    }
+    file.lock().map_err(OutputError::at("lock", &path))?;
+    Ok(file)
+}
 
 /// A hash over everything that the bytes of an image depend on.
 pub fn key(

@@ -1,7 +1,7 @@
 //! One package after another into the tree.
 
 use super::error::RootfsError;
-use crate::archive::{Control, Deb, Entry, EntryKind, TarReader};
+use crate::archive::{Control, Deb, Entry, EntryKind, TarError, TarReader};
 use crate::debian::deb822;
 use crate::lock::LockedPackage;
 use crate::manifest::tree_path;
@@ -96,7 +96,13 @@ impl Unpacker {
             entry_count: 0,
             stripped: Vec::new(),
         };
-        let damaged = |source| RootfsError::Data { package: name.clone(), source };
+        let damaged = |error| match error {
+            // What is read is written at once; a package does not fill the disk by being read.
+            TarError::Read { source, .. } if is_full(&source) => {
+                RootfsError::at("write", &path)(source)
+            }
+            source => RootfsError::Data { package: name.clone(), source },
+        };
         while let Some(entry) = tar.next_entry().map_err(damaged)? {
             if is_copyright(&entry, name) && entry.size <= COPYRIGHT_BYTES_MAX {
                 let mut bytes = Vec::new();
@@ -184,6 +190,11 @@ impl Unpacker {
         }
         excluded
     }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), FileTooLarge | QuotaExceeded | StorageFull)
 }
 
 /// Whether the names of a pattern are the first names of a path. A star stands for any part of one.

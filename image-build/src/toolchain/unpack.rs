@@ -1,17 +1,24 @@
-//! Packages of a toolchain into one folder that is there whole or not at all.
+//! Packages of a toolchain into one folder that is there whole or not at all, and is compared with them
+//! whenever it is used again.
 
 use super::{Description, below};
 use crate::lock::{LockFileError, LockedPackage};
+use crate::output::read_full;
 use crate::rootfs::{RootfsError, Unpacker, needed};
+use crate::scratch::Scratch;
 use crate::store::StoreError;
 use crate::tree::{Meta, Node, Tree, TreeError, TreePath};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
-use std::io::{self, BufWriter};
+use std::io::{self, BufWriter, Read};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
+
+/// What the names of folders begin with that are not whole.
+const UNFINISHED: &str = ".unfinished-";
 
 /// A toolchain that cannot be had.
 #[derive(Debug, Error)]
@@ -36,6 +43,17 @@ pub enum ToolchainError {
         /// The cause.
         #[source]
         source: io::Error,
+    },
+    /// A folder that is no longer what was unpacked.
+    #[error(
+        "the toolchain in {}: {path} is not as its packages have it; the disk or somebody changed \
+         it: remove that folder, and it is unpacked again", root.display()
+    )]
+    Changed {
+        /// The folder.
+        root: PathBuf,
+        /// What in it.
+        path: String,
     },
     /// What the description names and the packages do not have.
     #[error("the toolchain has no {0}; correct images/toolchain.yaml")]
@@ -74,15 +92,9 @@ pub fn unpack(
 ) -> Result<(), ToolchainError> {
     let folder = root.parent().expect("a toolchain lies in the folder of toolchains");
     fs::create_dir_all(folder).map_err(ToolchainError::at("create", folder))?;
-    let scratch = tempfile::Builder::new()
-        .prefix(".unfinished-")
-        .tempdir_in(folder)
+    let scratch = Scratch::create_in(folder, UNFINISHED)
         .map_err(ToolchainError::at("create a folder in", folder))?;
-    let archives = scratch.path().join("archives");
-    let files = scratch.path().join("files");
-    for path in [&archives, &files] {
-        fs::create_dir(path).map_err(ToolchainError::at("create", path))?;
-    }
+    let [archives, files] = make(&scratch, ["archives", "files"])?;
     let tree = read(description, packages, &archives)?;
     write(&tree, &files)?;
     check(description, &files)?;
@@ -91,6 +103,98 @@ pub fn unpack(
         Err(_) if root.is_dir() => Ok(()),
         outcome => outcome.map_err(ToolchainError::at("rename", &files)),
     }
+}
+
+/// Compares an unpacked toolchain with the packages that it was unpacked from, byte for byte: nothing may
+/// be missing, changed or added.
+pub fn compare(
+    description: &Description,
+    packages: &[(&LockedPackage, PathBuf)],
+    root: &Path,
+) -> Result<(), ToolchainError> {
+    let folder = root.parent().expect("a toolchain lies in the folder of toolchains");
+    let scratch = Scratch::create_in(folder, UNFINISHED)
+        .map_err(ToolchainError::at("create a folder in", folder))?;
+    let [archives] = make(&scratch, ["archives"])?;
+    let tree = read(description, packages, &archives)?;
+    let failed = |path: &Path| {
+        let path = path.strip_prefix(root).unwrap_or(path).display().to_string();
+        ToolchainError::Changed { root: root.into(), path }
+    };
+    let mut expected = BTreeSet::new();
+    for (path, _, inode) in tree.walk().skip(1) {
+        let place = root.join(OsStr::from_bytes(path.as_bytes()));
+        let is_same = is_same(path, &inode.node, inode.meta.mode, &place);
+        if !is_same.map_err(ToolchainError::at("compare", &place))? {
+            return Err(failed(&place));
+        }
+        expected.insert(place);
+    }
+    let mut open = vec![root.to_path_buf()];
+    while let Some(folder) = open.pop() {
+        let listing = fs::read_dir(&folder).map_err(ToolchainError::at("list", &folder))?;
+        for entry in listing {
+            let entry = entry.map_err(ToolchainError::at("list", &folder))?;
+            let place = entry.path();
+            if !expected.contains(&place) {
+                return Err(failed(&place));
+            }
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                open.push(place);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether what is at a place is what [`write`] puts there.
+fn is_same(path: &TreePath, node: &Node, mode: u16, place: &Path) -> io::Result<bool> {
+    let metadata = match place.symlink_metadata() {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    Ok(match node {
+        Node::Directory => metadata.is_dir(),
+        Node::Symlink(target) => {
+            metadata.is_symlink()
+                && fs::read_link(place)?.as_os_str().as_bytes() == relative(path, target)
+        }
+        Node::File(content) => {
+            let is_executable = metadata.permissions().mode() & 0o111 != 0;
+            metadata.is_file()
+                && is_executable == (mode & 0o111 != 0)
+                && metadata.len() == content.length()
+                && has_bytes(content.reader()?, File::open(place)?)?
+        }
+    })
+}
+
+/// Whether two readers give the same bytes.
+fn has_bytes(mut one: impl Read, mut two: impl Read) -> io::Result<bool> {
+    let mut buffers = [vec![0; 1 << 16], vec![0; 1 << 16]];
+    loop {
+        let [first, second] = &mut buffers;
+        let length = read_full(&mut one, first)?;
+        if read_full(&mut two, second)? != length || first[..length] != second[..length] {
+            return Ok(false);
+        }
+        if length == 0 {
+            return Ok(true);
+        }
+    }
+}
+
+/// Makes folders in a folder.
+fn make<const N: usize>(
+    scratch: &Scratch,
+    names: [&str; N],
+) -> Result<[PathBuf; N], ToolchainError> {
+    let paths = names.map(|name| scratch.path().join(name));
+    for path in &paths {
+        fs::create_dir(path).map_err(ToolchainError::at("create", path))?;
+    }
+    Ok(paths)
 }
 
 /// All files of the packages; their bytes stay in the folder of archives.
@@ -119,7 +223,7 @@ fn read(
 fn write(tree: &Tree, folder: &Path) -> Result<(), ToolchainError> {
     let mut written = BTreeMap::new();
     for (path, id, inode) in tree.walk().skip(1) {
-        let place = folder.join(std::ffi::OsStr::from_bytes(path.as_bytes()));
+        let place = folder.join(OsStr::from_bytes(path.as_bytes()));
         match &inode.node {
             Node::Directory => {
                 fs::create_dir(&place).map_err(ToolchainError::at("create", &place))?;
@@ -129,7 +233,7 @@ fn write(tree: &Tree, folder: &Path) -> Result<(), ToolchainError> {
             }
             Node::Symlink(target) => {
                 let target = relative(path, target);
-                symlink(std::ffi::OsStr::from_bytes(&target), &place)
+                symlink(OsStr::from_bytes(&target), &place)
                     .map_err(ToolchainError::at("create", &place))?;
             }
             Node::File(content) => {
@@ -186,7 +290,7 @@ fn check(description: &Description, folder: &Path) -> Result<(), ToolchainError>
     while let Some(program) = open.pop() {
         let bytes = fs::read(&program).map_err(ToolchainError::at("read", &program))?;
         for library in needed(&bytes) {
-            let name = std::ffi::OsStr::from_bytes(&library);
+            let name = OsStr::from_bytes(&library);
             let folders = layout.libraries.iter().map(|path| below(&folder, path));
             let found = folders.filter_map(|path| find(&path.join(name))).next();
             let found = found.ok_or_else(|| ToolchainError::Library {

@@ -52,6 +52,26 @@ fn a_build_that_began_has_no_description_until_its_end() {
 }
 
 #[test]
+fn one_builder_works_in_a_folder_and_the_others_wait() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = only_builder(dir.path(), &mut |step| panic!("{step:?}")).unwrap();
+    let (said, told) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        let second = scope.spawn(|| {
+            let guard = only_builder(dir.path(), &mut |step| said.send(step).unwrap()).unwrap();
+            let is_done = dir.path().join("done").exists();
+            drop(guard);
+            is_done
+        });
+        let Progress::Step(text) = told.recv().unwrap() else { panic!("it is a step") };
+        assert!(text.contains("waiting for its end"), "{text}");
+        fs::write(dir.path().join("done"), "").unwrap();
+        drop(first);
+        assert!(second.join().unwrap(), "it did not wait");
+    });
+}
+
+#[test]
 fn every_kind_of_file_below_a_folder_counts() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path();

@@ -36,13 +36,24 @@ fn program() -> Vec<u8> {
     bytes
 }
 
+fn description() -> Description {
+    Description::parse(DESCRIPTION, Path::new("toolchain.yaml")).unwrap()
+}
+
 fn unpack_files(entries: &[Sample], root: &Path) -> Result<(), String> {
+    with_packages(entries, |files| unpack(&description(), files, root))
+}
+
+/// Gives a package with these files to a function.
+fn with_packages(
+    entries: &[Sample],
+    run: impl FnOnce(&[(&LockedPackage, PathBuf)]) -> Result<(), ToolchainError>,
+) -> Result<(), String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tools.deb");
     let control = b"Package: tools\nVersion: 1\nArchitecture: all\n";
     fs::write(&path, deb(&[file("./control", 0o644, control)], entries)).unwrap();
-    let description = Description::parse(DESCRIPTION, Path::new("toolchain.yaml")).unwrap();
-    unpack(&description, &[(&locked(), path)], root).map_err(|error| error.to_string())
+    run(&[(&locked(), path)]).map_err(|error| error.to_string())
 }
 
 fn entries<'a>(program: &'a [u8], library: &'a str) -> Vec<Sample<'a>> {
@@ -101,4 +112,76 @@ fn a_toolchain_with_a_gap_is_none() {
         entries(&program, "./usr/lib/libc.so.6"),
         "usr/bin/tool of the toolchain needs libc.so.6",
     );
+}
+
+/// Whatever differs from the packages is found: the loader would take it for the toolchain's own.
+#[test]
+fn a_changed_toolchain_is_not_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("toolchains/abc");
+    let program = program();
+    let entries = entries(&program, "./lib/y/libc.so.6");
+    unpack_files(&entries, &root).unwrap();
+    let compared = || with_packages(&entries, |files| compare(&description(), files, &root));
+    compared().unwrap();
+    type Change = fn(&Path) -> io::Result<()>;
+    let changes: [(&str, Change, Change); 7] = [
+        // It has a second name, which is compared first.
+        ("usr/bin/same", |p| flip(&p.join("usr/bin/tool")), |p| flip(&p.join("usr/bin/tool"))),
+        (
+            "usr/lib/y/libc.so.6",
+            |p| fs::write(p.join("lib/y/libc.so.6"), "librar"),
+            |p| fs::write(p.join("lib/y/libc.so.6"), "library"),
+        ),
+        (
+            "usr/lib64/ld.so",
+            |p| set_mode(&p.join("usr/lib64/ld.so"), 0o644),
+            |p| set_mode(&p.join("usr/lib64/ld.so"), 0o755),
+        ),
+        (
+            "usr/bin/link",
+            |p| {
+                fs::remove_file(p.join("usr/bin/link"))?;
+                std::os::unix::fs::symlink("/bin/true", p.join("usr/bin/link"))
+            },
+            |p| {
+                fs::remove_file(p.join("usr/bin/link"))?;
+                std::os::unix::fs::symlink("../../usr/bin/tool", p.join("usr/bin/link"))
+            },
+        ),
+        (
+            "usr/lib/clang",
+            |p| fs::remove_dir(p.join("usr/lib/clang")),
+            |p| fs::create_dir(p.join("usr/lib/clang")),
+        ),
+        (
+            "usr/lib/x/more.h",
+            |p| fs::write(p.join("usr/lib/x/more.h"), ""),
+            |p| fs::remove_file(p.join("usr/lib/x/more.h")),
+        ),
+        (
+            "usr/lib/y/deep",
+            |p| fs::create_dir(p.join("usr/lib/y/deep")),
+            |p| fs::remove_dir(p.join("usr/lib/y/deep")),
+        ),
+    ];
+    for (path, change, back) in changes {
+        change(&root).unwrap();
+        let error = compared().unwrap_err();
+        assert!(error.contains(path) && error.contains("remove that folder"), "{path}: {error}");
+        back(&root).unwrap();
+        compared().unwrap();
+    }
+    assert_eq!(fs::read_dir(root.parent().unwrap()).unwrap().count(), 1, "nothing else is left");
+}
+
+fn flip(path: &Path) -> io::Result<()> {
+    let mut bytes = fs::read(path)?;
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(path, bytes)
+}
+
+fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    fs::set_permissions(path, Permissions::from_mode(mode))
 }
