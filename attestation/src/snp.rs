@@ -17,6 +17,7 @@
 
 #[cfg(test)]
 pub(crate) mod forge;
+mod hcl;
 pub mod launch;
 mod policy;
 mod product;
@@ -26,6 +27,7 @@ mod tcb;
 mod vek;
 mod verify;
 
+pub use hcl::{HclError, HclReport};
 pub use policy::{
     AbiVersion, Expect, GuestBits, KeyRule, PlatformBits, SnpPolicy, TcbMinima, VMPL_MAX,
 };

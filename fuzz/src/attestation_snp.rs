@@ -1,7 +1,8 @@
 //! What machines hand over to prove what they are.
 
+use attestation::checks::Checks;
 use attestation::snp::{
-    AbiVersion, Expect, GuestBits, KeyRule, PlatformBits, Product, REPORT_BYTES, Report,
+    AbiVersion, Expect, GuestBits, HclReport, KeyRule, PlatformBits, Product, REPORT_BYTES, Report,
     SnpEvidence, SnpPolicy, SnpRoots, TcbMinima, VekClaims, VerifiedVek, verify, verify_report,
     verify_vek,
 };
@@ -28,6 +29,10 @@ pub fn snp_report(data: &[u8]) {
     if let Ok(report) = Report::from_bytes(data) {
         assert_eq!(&report.as_bytes()[..], data);
         let _ = (report.mitigations(), report.cpuid(), report.signing_key(), report.policy_abi());
+    }
+    if let Ok(container) = HclReport::from_bytes(data) {
+        assert_eq!(container.report().len(), REPORT_BYTES);
+        let _ = container.check(&mut Checks::new());
     }
     // The same bytes as the certificates of the real report.
     let [ask, ark] = chain();

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use attestation::snp::{
-    AbiVersion, Expect, GuestBits, KeyRule, PlatformBits, Product, SnpEvidence, SnpPolicy, SnpRoot,
-    SnpRoots, TcbMinima, TcbVersion, VekClaims, verify,
+    AbiVersion, Expect, GuestBits, HclReport, KeyRule, PlatformBits, Product, SnpEvidence,
+    SnpPolicy, SnpRoot, SnpRoots, TcbMinima, TcbVersion, VekClaims, verify,
 };
 use attestation::x509::{Certificate, Pin, TrustRoot, UnixTime};
 use clap::{Args, ValueEnum};
@@ -22,7 +22,8 @@ options that narrow it, any measurement, report data and chip are accepted.
 
 Exit codes: 0 accepted; 1 refused; 2 unusable input or wrong usage.")]
 pub struct CheckSnp {
-    /// The report: 1184 bytes, or the same in hex.
+    /// The report: 1184 bytes, or the container with claims in which Azure's virtual TPMs have one (HCL report);
+    /// either may be in hex.
     #[arg(long, value_name = "FILE")]
     report: PathBuf,
     /// The certificate of the key that signed it: VCEK or VLEK, in PEM or DER.
@@ -98,7 +99,13 @@ struct Bytes<const N: usize>([u8; N]);
 
 /// Reads the files and checks them.
 pub fn run(arguments: &CheckSnp) -> Result<Shown, Unusable> {
-    let report = read_binary_or_hex(&arguments.report)?;
+    let file = read_binary_or_hex(&arguments.report)?;
+    let container = HclReport::is_claimed(&file).then(|| HclReport::from_bytes(&file)).transpose();
+    let container = container.map_err(|error| Unusable::Content {
+        path: arguments.report.clone(),
+        reason: format!("it is no HCL report: {error}"),
+    })?;
+    let report = container.map_or(file.as_slice(), |container| container.report());
     let parsed = |der: &[u8]| Certificate::from_der(der).ok();
     let vek = read_certificate(&arguments.vek, "the signing key's", |der| {
         parsed(der).is_some_and(|certificate| VekClaims::of(&certificate).is_ok())
@@ -112,10 +119,12 @@ pub fn run(arguments: &CheckSnp) -> Result<Shown, Unusable> {
     let ark = read_certificate(&arguments.ark, "the root's", |der| {
         parsed(der).is_some_and(|found| is_authority(&found) && found.is_self_issued())
     })?;
-    let evidence = SnpEvidence { report: &report, vek: &vek, ask: &ask, ark: &ark };
+    let evidence = SnpEvidence { report, vek: &vek, ask: &ask, ark: &ark };
     let at = arguments.at.unwrap_or_else(now);
     let verdict = verify(&evidence, &roots(arguments, &vek, &ark), &policy(arguments), at);
-    Ok(Shown { is_accepted: verdict.is_accepted(), checks: verdict.checks().clone() })
+    let mut checks = verdict.checks().clone();
+    let is_bound = container.is_none_or(|container| container.check(&mut checks));
+    Ok(Shown { is_accepted: verdict.is_accepted() && is_bound, checks })
 }
 
 /// AMD's roots, and the given one if it is to be believed: for the generation that is asked for,

@@ -55,6 +55,24 @@ fn quotes_are_accepted_and_refused() {
     assert_eq!(swapped, ["tpm.signature.scheme", "tpm.signature.valid"]);
 }
 
+/// Every PCR of a cloud's virtual TPM, its key and signature in other tools' forms.
+#[test]
+fn a_real_quote() {
+    let file = |ending: &str| format!("{VECTORS}/../tpm-real/azure_vtpm.{ending}");
+    let all: Vec<String> = (0..24).map(|pcr: u8| pcr.to_string()).collect();
+    let nonce = hex::encode("challenge");
+    let with = |nonce: &str, selection: &str| {
+        let files = [("--ak", file("ak.pem")), ("--message", file("message.bin"))];
+        let values = [("--signature", file("signature.bin")), ("--pcrs", file("pcrs.bin"))];
+        let mut options: Vec<(&str, &str)> = vec![("--nonce", nonce), ("--selection", selection)];
+        options.extend(files.iter().chain(&values).map(|(name, path)| (*name, path.as_str())));
+        failed("rsa", &options)
+    };
+    assert!(with(&nonce, &all.join(",")).is_empty());
+    assert_eq!(with(&hex::encode("challengf"), &all.join(",")), ["tpm.message.nonce"]);
+    assert!(with(&nonce, &all[1..].join(",")).contains(&"tpm.quote.selection"));
+}
+
 #[test]
 fn logs_are_held_against_the_quote() {
     let log = concat!(env!("CARGO_MANIFEST_DIR"), "/../attestation/vectors/uki-boot/plain.log");

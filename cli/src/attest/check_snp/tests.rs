@@ -88,6 +88,30 @@ fn options_narrow_what_is_accepted() {
     assert_eq!(genoa, ["snp.product.root", "snp.product.allowed"]);
 }
 
+/// The container of a report is taken off, and its claims are checked; this chip's certificate is not public.
+#[test]
+fn a_report_in_its_container() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("hcl").to_str().unwrap().to_owned();
+    let real = std::fs::read(format!("{VECTORS}/snp-real/azure_milan_v2.hcl.bin")).unwrap();
+    let vek = format!("{VECTORS}/snp-real/milan_v2_a.vcek.der");
+    let chain = format!("{AMD}/milan-vcek.pem");
+    let with = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).unwrap();
+        check([&path, &vek, &chain, &chain], "--at 2024-01-01T00:00:00Z")
+    };
+    let shown = with(&real).unwrap();
+    let claims = shown.checks.iter().find(|check| check.id == "snp.claims").unwrap();
+    assert!(claims.passed && !shown.is_accepted, "another chip's key did not sign it");
+    assert!(!shown.checks.failed_ids().contains(&"snp.length"));
+    let mut changed = real.clone();
+    changed[0x500] ^= 1;
+    assert!(with(&changed).unwrap().checks.failed_ids().contains(&"snp.claims"));
+    changed[8] ^= 1;
+    let Err(unusable) = with(&changed) else { panic!("its lengths do not fit") };
+    assert!(unusable.to_string().contains("no HCL report"), "{unusable}");
+}
+
 #[test]
 fn wrong_usage() {
     let refused = |more: &str| {
