@@ -55,7 +55,7 @@ fn a_build_that_began_has_no_description_until_its_end() {
 fn one_builder_works_in_a_folder_and_the_others_wait() {
     let dir = tempfile::tempdir().unwrap();
     let first = only_builder(dir.path(), &mut |step| panic!("{step:?}")).unwrap();
-    let (said, told) = std::sync::mpsc::channel();
+    let (said, told) = std::sync::mpsc::sync_channel(1);
     std::thread::scope(|scope| {
         let second = scope.spawn(|| {
             let guard = only_builder(dir.path(), &mut |step| said.send(step).unwrap()).unwrap();
