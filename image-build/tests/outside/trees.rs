@@ -168,7 +168,8 @@ pub fn reversed(tree: &Tree) -> Tree {
         (!is_directory, if is_directory { path.depth() } else { 0 })
     });
     let files_at = all.iter().position(|(_, inode)| !matches!(inode.node, Node::Directory));
-    all[files_at.unwrap_or(0)..].reverse();
+    let files_at = files_at.unwrap_or(all.len());
+    all[files_at..].reverse();
     let mut first_names = BTreeMap::new();
     for (path, inode) in all {
         let (path, meta) = (path.clone(), inode.meta.clone());
