@@ -10,7 +10,7 @@
 //! | RSA exponent | odd, from 65537 to 2^32 - 1 |
 //! | RSA signature | as long as the modulus, and a smaller number |
 //! | PSS | the mask has the hash of the message; salt as long as the digest, or the longest that fits |
-//! | EC point | uncompressed, on the curve P-256 or P-384, not the point at infinity |
+//! | EC point | uncompressed, on the curve P-256, P-384 or P-521, not the point at infinity |
 //! | ECDSA `r` and `s` | from 1 to the order - 1; `s` may be in either half |
 //! | ECDSA in DER | the one form of DER, nothing after it |
 //! | SHA-1 | digests of TPM banks and old certificates; a caller that accepts it says so in its policy |
@@ -41,7 +41,7 @@ use crate::der::DerError;
 pub enum KeyError {
     #[error("the public key is not well-formed DER")]
     Der(#[from] DerError),
-    #[error("the kind of public key is not RSA, P-256 or P-384")]
+    #[error("the kind of public key is not RSA, P-256, P-384 or P-521")]
     Algorithm,
     #[error("the parameters of the public key are not those of its algorithm")]
     Parameters,

@@ -13,6 +13,7 @@ const REQUEST: &[u8] = include_bytes!("../seeds/enrolment/join-request");
 /// Of the seeds.
 const HEIGHT: u64 = 1001;
 
+/// Requests, invitations and kept states: read, written again, carried on.
 pub fn enrolment(data: &[u8]) {
     if let Ok(request) = JoinRequest::decode(data) {
         assert_eq!(request.encode(), data);

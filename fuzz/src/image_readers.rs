@@ -41,7 +41,8 @@ fn image(data: &[u8], good: &[u8]) -> Option<Vec<u8>> {
     }
     let mut image = good.to_vec();
     for change in rest.chunks_exact(4) {
-        let place = usize::from(change[0]) << 16 | usize::from(change[1]) << 8 | usize::from(change[2]);
+        let place =
+            usize::from(change[0]) << 16 | usize::from(change[1]) << 8 | usize::from(change[2]);
         let place = place % image.len();
         image[place] = change[3];
     }

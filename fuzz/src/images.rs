@@ -23,16 +23,16 @@ pub fn gpt(data: &[u8]) {
     let last = (DISK_SECTORS - 1) as u64;
     put(&mut disk, 1, 2, last, header, entries);
     put(&mut disk, last as usize, DISK_SECTORS - TAIL_SECTORS, 1, header, entries);
-    disk[446..462].copy_from_slice(&[
-        0, 0, 2, 0, 0xee, 0xff, 0xff, 0xff, 1, 0, 0, 0, last as u8, 0, 0, 0,
-    ]);
+    disk[446..462]
+        .copy_from_slice(&[0, 0, 2, 0, 0xee, 0xff, 0xff, 0xff, 1, 0, 0, 0, last as u8, 0, 0, 0]);
     disk[510..512].copy_from_slice(&[0x55, 0xaa]);
     let at = usize::from(u16::from_le_bytes([spoil[0], spoil[1]]));
     disk[at] ^= spoil[2];
     let Ok(table) = gpt::read(&mut Cursor::new(&disk)) else { return };
     let mut again = vec![0; disk.len()];
     table.write(&mut Cursor::new(&mut again)).expect("a disk in memory takes what it has");
-    let is_table = |at: usize| at < HEAD_SECTORS * SECTOR || at >= disk.len() - TAIL_SECTORS * SECTOR;
+    let is_table =
+        |at: usize| at < HEAD_SECTORS * SECTOR || at >= disk.len() - TAIL_SECTORS * SECTOR;
     assert!((0..disk.len()).filter(|at| is_table(*at)).all(|at| disk[at] == again[at]));
     check_table(&table);
 }

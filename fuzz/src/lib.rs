@@ -1,5 +1,6 @@
 //! One function for each decoder of foreign bytes: it must not panic, and what it accepts must
-//! satisfy what is asserted here. `targets/` hands them to libFuzzer; see README.md.
+//! satisfy what is asserted here. `tests/` calls them with seeds and mutants, `coverage/` hands them to libFuzzer;
+//! see README.md.
 
 mod attestation_enrolment;
 mod attestation_evidence;

@@ -62,7 +62,8 @@ pub fn smbios(data: &[u8]) {
     for structure in &all {
         assert!(structure.data.len() >= 4);
         assert!(structure.strings.iter().all(|text| !text.is_empty() && !text.contains(&0)));
-        bytes += structure.data.len() + structure.strings.iter().map(|text| text.len()).sum::<usize>();
+        bytes +=
+            structure.data.len() + structure.strings.iter().map(|text| text.len()).sum::<usize>();
         let _ = structure.memory_bytes();
     }
     assert!(bytes < data.len());

@@ -5,6 +5,7 @@ use attestation::snp::REPORT_BYTES;
 use os_kit_snp::wire::{Answer, Request, receive, send};
 use os_kit_snp::{Certificates, SnpAddress, attributes};
 
+/// Attributes, tables of certificates, messages and addresses of a security processor.
 pub fn snp_guest(data: &[u8]) {
     texts(data);
     if let Ok(request) = Request::decode(data) {

@@ -25,6 +25,11 @@ const STEPS: &[Step] = &[
     ("format", |folders| Run::cargo(folders).args(["fmt", "--all", "--check"]).run()),
     ("tidy", tidy::check),
     ("layers", layers::check),
+    // What is compiled with coverage counters has a lock of its own, which no test reads.
+    ("lock of the fuzz targets", |folders| {
+        let metadata = Run::cargo(folders).args(["metadata", "--format-version", "1", "--locked"]);
+        metadata.args(["--manifest-path", "fuzz/coverage/Cargo.toml"]).read().map(drop)
+    }),
     // The release profile here too: build scripts and procedural macros are then shared with the tests.
     ("clippy", |folders| {
         let clippy =

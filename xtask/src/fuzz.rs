@@ -16,6 +16,8 @@ Usage: cargo xtask fuzz [--seconds N] [--target NAME]
   --seconds N     how long each target runs (default 5)
   --target NAME   run this target only; fuzz/README.md lists them
 
+Coverage leads them; the first run compiles them and all they use with counters, which takes minutes.
+`cargo xtask test` gives each target its seeds and thousands of changed forms of them, without counters.
 What is found goes to fuzz/artifacts/, with the command that replays it.",
     run,
 };

@@ -11,6 +11,8 @@ const EC_PUBLIC_KEY: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
 const SECP256R1: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
 /// 1.3.132.0.34, secp384r1.
 const SECP384R1: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x22];
+/// 1.3.132.0.35, secp521r1.
+const SECP521R1: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x23];
 
 /// A public key of one of the kinds that we use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +43,7 @@ impl PublicKey {
                 let curve = match algorithm.oid() {
                     Ok(SECP256R1) => Curve::P256,
                     Ok(SECP384R1) => Curve::P384,
+                    Ok(SECP521R1) => Curve::P521,
                     _ => return Err(KeyError::Parameters),
                 };
                 algorithm.end()?;

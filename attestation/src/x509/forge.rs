@@ -49,10 +49,16 @@ pub fn ecdsa_sha384() -> Vec<u8> {
     sequence(&[&tlv(6, &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x03])])
 }
 
+/// ECDSA with SHA-512.
+pub fn ecdsa_sha512() -> Vec<u8> {
+    sequence(&[&tlv(6, &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x04])])
+}
+
 /// A key pair of a test.
 pub enum Key {
     Rsa(Box<KeyPair>),
     P384(Box<p384::ecdsa::SigningKey>),
+    P521(Box<p521::ecdsa::SigningKey>),
 }
 
 impl Key {
@@ -71,6 +77,14 @@ impl Key {
         ))
     }
 
+    /// The P-521 key with this scalar.
+    pub fn p521(scalar: u8) -> Self {
+        let secret = [[0; 65].as_slice(), &[scalar]].concat();
+        Self::P521(Box::new(
+            p521::ecdsa::SigningKey::from_slice(&secret).expect("a small scalar is one"),
+        ))
+    }
+
     pub fn spki(&self) -> Vec<u8> {
         let (algorithm, key) = match self {
             Self::Rsa(pair) => (
@@ -84,6 +98,13 @@ impl Key {
                 sequence(&[
                     &tlv(6, &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01]),
                     &tlv(6, &[0x2b, 0x81, 0x04, 0x00, 0x22]),
+                ]),
+                key.verifying_key().to_sec1_point(false).as_bytes().to_vec(),
+            ),
+            Self::P521(key) => (
+                sequence(&[
+                    &tlv(6, &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01]),
+                    &tlv(6, &[0x2b, 0x81, 0x04, 0x00, 0x23]),
                 ]),
                 key.verifying_key().to_sec1_point(false).as_bytes().to_vec(),
             ),
@@ -104,6 +125,10 @@ impl Key {
             }
             Self::P384(key) => {
                 let signature: p384::ecdsa::Signature = key.sign(message);
+                signature.to_der().as_bytes().to_vec()
+            }
+            Self::P521(key) => {
+                let signature: p521::ecdsa::Signature = key.sign(message);
                 signature.to_der().as_bytes().to_vec()
             }
         }

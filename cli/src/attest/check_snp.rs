@@ -11,8 +11,12 @@ use attestation::snp::{
 use attestation::x509::{Certificate, Pin, TrustRoot, UnixTime};
 use clap::{Args, ValueEnum};
 
-use super::files::{Unusable, read_binary_or_hex, read_certificate};
+use super::files::{Unusable, read, read_binary_or_hex};
 use super::shown::Shown;
+use chain::{Chain, Given};
+
+mod chain;
+mod claims;
 
 /// Options of `check-snp`.
 #[derive(Clone, Debug, Args)]
@@ -26,15 +30,12 @@ pub struct CheckSnp {
     /// either may be in hex.
     #[arg(long, value_name = "FILE")]
     report: PathBuf,
-    /// The certificate of the key that signed it: VCEK or VLEK, in PEM or DER.
+    #[command(flatten)]
+    given: Given,
+    /// The key of the virtual TPM that the claims of the container must have: a public area (TPMT_PUBLIC, TPM2B_PUBLIC), or
+    /// a public key or certificate in PEM or DER. It is the key that `check-quote` is then given.
     #[arg(long, value_name = "FILE")]
-    vek: PathBuf,
-    /// The certificate of the intermediate (ASK or ASVK), in PEM or DER.
-    #[arg(long, value_name = "FILE")]
-    ask: PathBuf,
-    /// The certificate of the root (ARK), in PEM or DER.
-    #[arg(long, value_name = "FILE")]
-    ark: PathBuf,
+    ak: Option<PathBuf>,
     /// Believe the given root too. Without it AMD's own roots alone are believed.
     #[arg(long)]
     trust_ark: bool,
@@ -106,24 +107,20 @@ pub fn run(arguments: &CheckSnp) -> Result<Shown, Unusable> {
         reason: format!("it is no HCL report: {error}"),
     })?;
     let report = container.map_or(file.as_slice(), |container| container.report());
-    let parsed = |der: &[u8]| Certificate::from_der(der).ok();
-    let vek = read_certificate(&arguments.vek, "the signing key's", |der| {
-        parsed(der).is_some_and(|certificate| VekClaims::of(&certificate).is_ok())
-    })?;
-    let is_authority = |certificate: &Certificate| {
-        certificate.basic_constraints().is_some_and(|constraints| constraints.is_authority)
-    };
-    let ask = read_certificate(&arguments.ask, "the intermediate's", |der| {
-        parsed(der).is_some_and(|found| is_authority(&found) && !found.is_self_issued())
-    })?;
-    let ark = read_certificate(&arguments.ark, "the root's", |der| {
-        parsed(der).is_some_and(|found| is_authority(&found) && found.is_self_issued())
-    })?;
+    let Chain { vek, ask, ark } = chain::read_chain(&arguments.given, report)?;
+    let ak = arguments.ak.as_deref().map(read).transpose()?;
+    if ak.is_some() && container.is_none() {
+        let problem = "--ak is compared with claims, and the report has none: give --report the HCL report, whole";
+        return Err(Unusable::Option(problem.to_owned()));
+    }
     let evidence = SnpEvidence { report, vek: &vek, ask: &ask, ark: &ark };
     let at = arguments.at.unwrap_or_else(now);
     let verdict = verify(&evidence, &roots(arguments, &vek, &ark), &policy(arguments), at);
     let mut checks = verdict.checks().clone();
-    let is_bound = container.is_none_or(|container| container.check(&mut checks));
+    let mut is_bound = container.is_none_or(|container| container.check(&mut checks));
+    if let (Some(container), Some(ak)) = (container, ak) {
+        is_bound &= claims::check_key(&mut checks, container.claims(), &ak);
+    }
     Ok(Shown { is_accepted: verdict.is_accepted() && is_bound, checks })
 }
 

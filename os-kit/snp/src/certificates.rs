@@ -17,6 +17,19 @@ const fn id(number: u128) -> [u8; 16] {
     number.to_be_bytes()
 }
 
+/// What a table has, in DER: each may be missing, and more than one key may have signed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CertificateTable {
+    /// Of the chip's own key.
+    pub vcek: Option<Vec<u8>>,
+    /// Of the key that a cloud's provider has for the chip.
+    pub vlek: Option<Vec<u8>>,
+    /// Of the intermediate.
+    pub ask: Option<Vec<u8>>,
+    /// Of the root.
+    pub ark: Option<Vec<u8>>,
+}
+
 /// A chain, in DER. It proves itself: who verifies the report verifies it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificates {
@@ -44,11 +57,11 @@ pub enum CertificatesError {
     Incomplete,
 }
 
-impl Certificates {
-    /// Reads a table; none if it is empty, as hosts leave it that have no certificates.
-    pub fn from_table(table: &[u8]) -> Result<Option<Self>, CertificatesError> {
+impl CertificateTable {
+    /// Reads a table; one of zeros alone has nothing, as hosts leave it that have no certificates.
+    pub fn from_bytes(table: &[u8]) -> Result<Self, CertificatesError> {
         if table.iter().all(|byte| *byte == 0) {
-            return Ok(None);
+            return Ok(Self::default());
         }
         if table.len() > TABLE_BYTES_MAX {
             return Err(CertificatesError::TooLong);
@@ -80,7 +93,18 @@ impl Certificates {
             }
         }
         let [vcek, vlek, ask, ark] = found.map(|content| content.map(<[u8]>::to_vec));
-        match (vcek.or(vlek), ask, ark) {
+        Ok(Self { vcek, vlek, ask, ark })
+    }
+}
+
+impl Certificates {
+    /// Reads a table; none if it is empty, as hosts leave it that have no certificates.
+    pub fn from_table(table: &[u8]) -> Result<Option<Self>, CertificatesError> {
+        let table = CertificateTable::from_bytes(table)?;
+        if table == CertificateTable::default() {
+            return Ok(None);
+        }
+        match (table.vcek.or(table.vlek), table.ask, table.ark) {
             (Some(vek), Some(ask), Some(ark)) => Ok(Some(Self { vek, ask, ark })),
             _ => Err(CertificatesError::Incomplete),
         }

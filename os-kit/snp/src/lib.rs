@@ -25,7 +25,7 @@ mod tsm;
 pub mod wire;
 
 pub use address::{AddressError, SnpAddress};
-pub use certificates::{Certificates, CertificatesError};
+pub use certificates::{CertificateTable, Certificates, CertificatesError};
 pub use device::SEV_GUEST;
 pub use error::SnpError;
 pub use guest::{DerivedKey, Fields, Kernel, KeyRequest, SignedReport, SnpGuest};

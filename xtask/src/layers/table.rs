@@ -14,7 +14,7 @@ pub const LAYERS: &[&[&str]] = &[
     ],
     &["replica-messaging", "replica-http-api", "os-kit-evidence"],
     &["replica-node", "orchestrator", "image-build", "cli"],
-    &["replica-simulation", "system-tests", "boot-tests", "xtask"],
+    &["replica-simulation", "fuzz", "system-tests", "boot-tests", "xtask"],
 ];
 
 /// Dependencies inside one layer that are allowed all the same: from, to, why.

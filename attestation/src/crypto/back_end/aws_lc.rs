@@ -80,6 +80,9 @@ pub(super) fn verify_ecdsa(
         (Curve::P384, Hash::Sha256) => &signature::ECDSA_P384_SHA256_ASN1,
         (Curve::P384, Hash::Sha384) => &signature::ECDSA_P384_SHA384_ASN1,
         (Curve::P384, Hash::Sha512) => &signature::ECDSA_P384_SHA512_ASN1,
+        (Curve::P521, Hash::Sha256) => &signature::ECDSA_P521_SHA256_ASN1,
+        (Curve::P521, Hash::Sha384) => &signature::ECDSA_P521_SHA384_ASN1,
+        (Curve::P521, Hash::Sha512) => &signature::ECDSA_P521_SHA512_ASN1,
     };
     UnparsedPublicKey::new(algorithm, key.as_sec1()).verify(message, &der(signature)).is_ok()
 }
@@ -92,11 +95,13 @@ fn der(signature: &EcdsaSignature) -> Vec<u8> {
         let zeros = number.iter().take_while(|byte| **byte == 0).count();
         let digits = &number[zeros..];
         let sign = usize::from(digits.first().is_some_and(|first| *first >= 0x80));
-        // At most 49 bytes: one byte of length.
+        // At most 66 bytes: one byte of length.
         numbers.extend([2, (digits.len() + sign) as u8]);
         numbers.extend(std::iter::repeat_n(0, sign));
         numbers.extend(digits);
     }
-    // At most 102 bytes: one byte of length.
-    [&[0x30, numbers.len() as u8], numbers.as_slice()].concat()
+    // At most 136 bytes, as those on P-521: then a byte says that one byte of length follows.
+    let length = numbers.len() as u8;
+    let head: &[u8] = if length < 0x80 { &[0x30, length] } else { &[0x30, 0x81, length] };
+    [head, numbers.as_slice()].concat()
 }

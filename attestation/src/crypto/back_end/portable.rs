@@ -19,6 +19,7 @@ pub(in super::super) fn is_on_curve(curve: Curve, point: &[u8]) -> bool {
     match curve {
         Curve::P256 => p256::PublicKey::from_sec1_bytes(point).is_ok(),
         Curve::P384 => p384::PublicKey::from_sec1_bytes(point).is_ok(),
+        Curve::P521 => p521::PublicKey::from_sec1_bytes(point).is_ok(),
     }
 }
 
@@ -41,5 +42,6 @@ pub(in super::super) fn agree(
     match key.curve() {
         Curve::P256 => on!(p256),
         Curve::P384 => on!(p384),
+        Curve::P521 => on!(p521),
     }
 }

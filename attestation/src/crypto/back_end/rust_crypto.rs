@@ -91,5 +91,6 @@ pub(super) fn verify_ecdsa(
     match key.curve() {
         Curve::P256 => on!(p256),
         Curve::P384 => on!(p384),
+        Curve::P521 => on!(p521),
     }
 }

@@ -2,12 +2,23 @@ use super::*;
 use p256::elliptic_curve::sec1::ToSec1Point as _;
 use proptest::prelude::*;
 
+const CURVES: [Curve; 3] = [Curve::P256, Curve::P384, Curve::P521];
+
 /// A secret scalar and its public key.
 fn key(curve: Curve) -> (Vec<u8>, EcPublicKey) {
-    let secret = vec![0x42; curve.bytes()];
+    let secret = scalar(curve, 0x42);
     let base = EcPublicKey::from_sec1(curve, &generator(curve)).unwrap();
     let public = base.agree(&secret).unwrap().ephemeral;
     (secret, public)
+}
+
+/// A number of equal bytes, below the order: that of P-521 has one bit in its first byte.
+fn scalar(curve: Curve, byte: u8) -> Vec<u8> {
+    let mut number = vec![byte; curve.bytes()];
+    if curve == Curve::P521 {
+        number[0] = 0;
+    }
+    number
 }
 
 fn generator(curve: Curve) -> Vec<u8> {
@@ -20,6 +31,12 @@ fn generator(curve: Curve) -> Vec<u8> {
             .as_bytes()
             .to_vec(),
         Curve::P384 => p384::SecretKey::from_slice(&one)
+            .unwrap()
+            .public_key()
+            .to_sec1_point(false)
+            .as_bytes()
+            .to_vec(),
+        Curve::P521 => p521::SecretKey::from_slice(&one)
             .unwrap()
             .public_key()
             .to_sec1_point(false)
@@ -45,6 +62,11 @@ fn sign(curve: Curve, secret: &[u8], hash: Hash, message: &[u8]) -> EcdsaSignatu
             let signature: p384::ecdsa::Signature = key.sign_prehash(&digest).unwrap();
             signature.to_bytes().to_vec()
         }
+        Curve::P521 => {
+            let key = p521::ecdsa::SigningKey::from_slice(secret).unwrap();
+            let signature: p521::ecdsa::Signature = key.sign_prehash(&digest).unwrap();
+            signature.to_bytes().to_vec()
+        }
     };
     EcdsaSignature::from_fixed(curve, &fixed).unwrap()
 }
@@ -63,7 +85,7 @@ fn complement(curve: Curve, number: &[u8]) -> Vec<u8> {
 
 #[test]
 fn all_pairs_of_curve_and_hash_verify() {
-    for curve in [Curve::P256, Curve::P384] {
+    for curve in CURVES {
         let (secret, public) = key(curve);
         for hash in [Hash::Sha256, Hash::Sha384, Hash::Sha512] {
             let signature = sign(curve, &secret, hash, b"message");
@@ -92,7 +114,7 @@ fn a_signature_belongs_to_its_curve() {
 
 #[test]
 fn r_and_s_are_in_range() {
-    for curve in [Curve::P256, Curve::P384] {
+    for curve in CURVES {
         let one = &[1][..];
         let below = complement(curve, &[vec![0; curve.bytes() - 1], vec![1]].concat());
         let order = curve.order();
@@ -135,9 +157,9 @@ fn coordinates_may_lack_leading_zeros() {
 
 #[test]
 fn both_sides_agree() {
-    for curve in [Curve::P256, Curve::P384] {
+    for curve in CURVES {
         let (secret, public) = key(curve);
-        let other_secret = vec![0x17; curve.bytes()];
+        let other_secret = scalar(curve, 0x17);
         let agreement = public.agree(&other_secret).unwrap();
         let back = agreement.ephemeral.agree(&secret).unwrap();
         assert_eq!(*agreement.shared_x, *back.shared_x);
@@ -152,8 +174,8 @@ proptest! {
 
     /// The back ends are compared on each of these: no changed signature verifies.
     #[test]
-    fn no_other_signature_verifies(at in 0usize..96, bit in 0u8..8, p384: bool) {
-        let curve = if p384 { Curve::P384 } else { Curve::P256 };
+    fn no_other_signature_verifies(at in 0usize..132, bit in 0u8..8, curve in 0usize..3) {
+        let curve = CURVES[curve];
         let (secret, public) = key(curve);
         let good = sign(curve, &secret, Hash::Sha384, b"message");
         let mut fixed = good.as_fixed().to_vec();

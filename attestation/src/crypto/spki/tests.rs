@@ -4,6 +4,7 @@ use crate::der::DerError;
 /// Made by `openssl genpkey`, with the public key printed by `openssl pkey -pubout`.
 const P256: &str = include_str!("../../../vectors/keys/p256.spki.hex");
 const P384: &str = include_str!("../../../vectors/keys/p384.spki.hex");
+const P521: &str = include_str!("../../../vectors/keys/p521.spki.hex");
 const RSA: &str = include_str!("../../../vectors/keys/rsa2048.spki.hex");
 
 fn bytes(text: &str) -> Vec<u8> {
@@ -21,14 +22,14 @@ fn changed(der: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
 
 #[test]
 fn keys_of_all_kinds_are_read() {
-    for (text, kind) in [(P256, "P-256"), (P384, "P-384"), (RSA, "RSA-2048")] {
+    for (text, kind) in [(P256, "P-256"), (P384, "P-384"), (P521, "P-521"), (RSA, "RSA-2048")] {
         assert_eq!(PublicKey::from_spki(&bytes(text)).unwrap().kind(), kind);
     }
 }
 
 #[test]
 fn each_byte_of_the_frame_counts() {
-    for text in [P256, P384, RSA] {
+    for text in [P256, P384, P521, RSA] {
         let good = bytes(text);
         let read = PublicKey::from_spki(&good).unwrap();
         for at in 0..good.len() {

@@ -1,5 +1,7 @@
 use super::super::CertificateError;
-use super::super::forge::{CRITICAL, Draft, Key, ecdsa_sha384, pkcs1_sha256, sequence, tlv};
+use super::super::forge::{
+    CRITICAL, Draft, Key, ecdsa_sha384, ecdsa_sha512, pkcs1_sha256, sequence, tlv,
+};
 use super::*;
 use std::sync::LazyLock;
 
@@ -76,6 +78,32 @@ fn unread(change: impl FnOnce(&mut Draft)) -> CertificateError {
 #[test]
 fn a_good_path_passes() {
     assert!(failed(&signed(&drafts()), &rules()).is_empty());
+}
+
+/// As makers of TPMs have it: the root on P-521, which signs with SHA-512, and one below it likewise.
+#[test]
+fn authorities_may_be_on_p521() {
+    let (root, middle) = (Key::p521(9), Key::p521(10));
+    let sha512 = ecdsa_sha512();
+    let drafts = [
+        Draft::new("end", "middle", &KEYS.end, sha512.clone()),
+        Draft::new("middle", "root", &middle, sha512.clone()).authority(Some(0)),
+        Draft::new("root", "root", &root, sha512).authority(None),
+    ];
+    let read = |der: Vec<u8>| Certificate::from_der(&der).expect("a certificate");
+    let path = [drafts[0].sign(&middle), drafts[1].sign(&root), drafts[2].sign(&root)].map(read);
+    let roots = pinned(&path[2]);
+    assert_eq!(failed_under(&path, &roots, &rules()), [""; 0]);
+    let mut by_another = path.clone();
+    by_another[1] = read(drafts[1].sign(&Key::p521(11)));
+    assert_eq!(failed_under(&by_another, &roots, &rules()), ["x509.signature"]);
+    // The name of the hash is signed with the rest: here it is of another than was used.
+    let mut other_hash = drafts[1].clone();
+    other_hash.inner_algorithm = ecdsa_sha384();
+    other_hash.outer_algorithm = ecdsa_sha384();
+    let mut wrong_hash = path;
+    wrong_hash[1] = read(other_hash.sign(&root));
+    assert_eq!(failed_under(&wrong_hash, &roots, &rules()), ["x509.signature"]);
 }
 
 #[test]

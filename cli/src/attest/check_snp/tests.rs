@@ -112,6 +112,86 @@ fn a_report_in_its_container() {
     assert!(unusable.to_string().contains("no HCL report"), "{unusable}");
 }
 
+/// The claims' key, which an option names.
+#[test]
+fn the_key_of_the_claims() {
+    let vek = format!("{VECTORS}/snp-real/milan_v2_a.vcek.der");
+    let chain = format!("{AMD}/milan-vcek.pem");
+    let at = "--at 2024-01-01T00:00:00Z";
+    let with = |report: &str, ak: &str| {
+        let report = format!("{VECTORS}/snp-real/{report}");
+        check([&report, &vek, &chain, &chain], &format!("{at} --ak {VECTORS}/{ak}"))
+    };
+    let outcome = |ak: &str| {
+        let shown = with("azure_milan_v2.hcl.bin", ak).unwrap();
+        shown.checks.iter().find(|check| check.id == "snp.claims.ak").unwrap().passed
+    };
+    assert!(outcome("snp-real/azure_milan_v2.ak.pem"));
+    assert!(!outcome("tpm-real/azure_vtpm.ak.pem"));
+    let Err(unusable) = with("milan_v2_a.report.bin", "tpm-real/azure_vtpm.ak.pem") else {
+        panic!("a report alone has no claims")
+    };
+    assert!(unusable.to_string().contains("HCL report"), "{unusable}");
+}
+
+/// What hosts leave beside a report.
+#[test]
+fn a_table_of_certificates() {
+    let dir = tempfile::tempdir().unwrap();
+    let sim = |name: &str| format!("{VECTORS}/snp-sim/{name}");
+    let read = |name: &str| std::fs::read(sim(name)).unwrap();
+    let ids = [
+        "63da758de6644564adc5f4b93be8accd",
+        "a8074bc2a25a483eaae639c045a0b8a1",
+        "4ab7b379bbac4fe4a02f05aef327c782",
+        "c0b406a4a803495297433fb6014cd0ae",
+    ];
+    let table = |name: &str, entries: &[(usize, Vec<u8>)]| {
+        let mut place = 24 * (entries.len() + 1);
+        let (mut head, mut contents) = (Vec::new(), Vec::new());
+        for (id, der) in entries {
+            head.extend(hex::decode(ids[*id]).unwrap());
+            head.extend((place as u32).to_le_bytes());
+            head.extend((der.len() as u32).to_le_bytes());
+            contents.extend_from_slice(der);
+            place += der.len();
+        }
+        let path = dir.path().join(name);
+        std::fs::write(&path, [head, vec![0; 24], contents].concat()).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (vcek, ask, ark) = (read("vcek.der"), read("ask.der"), read("ark.der"));
+    let provider = read("vlek.der");
+    let whole = table("whole", &[(0, vcek.clone()), (2, ask.clone()), (3, ark.clone())]);
+    let at = "--at 2026-06-01T00:00:00Z --trust-ark";
+    let with = |report: &str, more: &str| {
+        let line = format!("check-snp --report {} {at} {more}", sim(report));
+        run(&Line::try_parse_from(line.split_whitespace()).unwrap().check)
+    };
+    let failed = |report: &str, more: &str| with(report, more).unwrap().checks.failed_ids();
+    let report = "ok_v3.report.bin";
+    assert!(failed(report, &format!("--certs {whole}")).is_empty());
+    // An option goes before the table.
+    let other = format!("--certs {whole} --vek {}", sim("vlek.der"));
+    assert!(!failed(report, &other).is_empty());
+    // Of two keys the one that the report names.
+    let both = table("both", &[(1, provider), (0, vcek.clone()), (2, ask), (3, ark)]);
+    assert!(failed(report, &format!("--certs {both}")).is_empty());
+    // What it lacks comes from options, or the message says which.
+    let alone = table("alone", &[(0, vcek)]);
+    let rest = format!("--certs {alone} --ask {} --ark {}", sim("ask.der"), sim("ark.der"));
+    assert!(failed(report, &rest).is_empty());
+    let Err(unusable) = with(report, &format!("--certs {alone}")) else { panic!("no chain") };
+    assert!(unusable.to_string().contains("give that with --ask"), "{unusable}");
+    let cut = dir.path().join("cut");
+    std::fs::write(&cut, &std::fs::read(&whole).unwrap()[..30]).unwrap();
+    let Err(unusable) = with(report, &format!("--certs {}", cut.display())) else {
+        panic!("half a table")
+    };
+    assert!(unusable.to_string().contains("has no end"), "{unusable}");
+    assert!(Line::try_parse_from(["check-snp", "--report", "r", "--vek", "v"]).is_err());
+}
+
 #[test]
 fn wrong_usage() {
     let refused = |more: &str| {
