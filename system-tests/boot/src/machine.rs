@@ -55,6 +55,9 @@ impl Machine {
         // see a breakpoint that is gone already, and panics; seen under emulation, on a busy machine.
         qemu.args(["-smp", "1", "-m", "1G", "-nodefaults", "-no-user-config", "-nographic"]);
         qemu.args(["-serial", "stdio", "-no-reboot"]);
+        // A network with an address to ask for, and nothing behind it.
+        qemu.args(["-netdev", "user,id=net,restrict=on"]);
+        qemu.args(["-device", "virtio-net-pci,netdev=net,romfile="]);
         let drive = |format: &str, rest: &str| format!("if=pflash,format=raw,{format},{rest}");
         match starter {
             Starter::Firmware { code, variables, tpm } => {

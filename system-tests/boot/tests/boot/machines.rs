@@ -18,6 +18,8 @@ const VARIABLES: &str = "/usr/share/OVMF/OVMF_VARS_4M.fd";
 const PHASES: [&str; 2] = ["sysinit", "ready"];
 /// PCRs that depend on machine and disk, and are the same at every start of the same ones.
 const LEARNT: [u8; 7] = [0, 1, 2, 3, 5, 6, 8];
+/// Modules that a machine with one disk and one network card may load; it loads 30.
+const LOADED_MODULES_MAX: usize = 40;
 
 fn start(images: &Images, image: &str, tpm: &Tpm) -> Machine {
     let (code, variables) = (Path::new(CODE), Path::new(VARIABLES));
@@ -89,6 +91,8 @@ fn the_firmwares_log_is_what_the_tpm_holds() {
     let mounts = say("MOUNTS", "cat /proc/mounts");
     let root = mounts.lines().find(|line| line.split(' ').nth(1) == Some("/"));
     assert!(root.is_some_and(|line| line.starts_with("/dev/dm-0 / erofs ro,")), "{mounts}");
+    nothing_listens(&mut say);
+    few_modules_are_loaded(&mut say);
     let log = say("LOG", "base64 -w 100 /sys/kernel/security/tpm0/binary_bios_measurements");
     let log = decoded(&log);
     let log = EventLog::parse(&log).expect("a log");
@@ -101,6 +105,38 @@ fn the_firmwares_log_is_what_the_tpm_holds() {
         }
         events_are_those_predicted(&log, &prediction, bank);
     }
+}
+
+/// No port waits for the network, and the filter drops what nobody asked for.
+fn nothing_listens(say: &mut impl FnMut(&str, &str) -> String) {
+    // States of a socket in the kernel's tables (proc_net_tcp): a datagram socket that has no peer has the second.
+    const LISTENING: &str = "0A";
+    const NO_PEER: &str = "07";
+    for table in ["tcp", "tcp6", "udp", "udp6", "raw", "raw6"] {
+        let open = say(&table.to_uppercase(), &format!("cat /proc/net/{table}"));
+        let mut lines = open.lines();
+        let columns = lines.next().unwrap_or_default();
+        assert!(columns.split_whitespace().nth(3) == Some("st"), "{open}");
+        let waits = if table.starts_with("tcp") { LISTENING } else { NO_PEER };
+        for line in lines {
+            assert_ne!(line.split_whitespace().nth(3), Some(waits), "{table}: {line}");
+        }
+    }
+    let rules = say("RULES", "nft list ruleset");
+    assert!(rules.contains("type filter hook input priority filter; policy drop;"), "{rules}");
+}
+
+/// Only what the image loads at once and what the machine's devices ask for.
+fn few_modules_are_loaded(say: &mut impl FnMut(&str, &str) -> String) {
+    let modules = say("MODULES", "cat /proc/modules");
+    let names: Vec<_> = modules.lines().filter_map(|line| line.split(' ').next()).collect();
+    println!("{} kernel modules are loaded", names.len());
+    assert!(names.contains(&"dm_verity") && names.contains(&"virtio_net"), "{modules}");
+    // The image has them, and this machine has nothing that needs them.
+    for unneeded in ["bnxt_en", "igb", "ipmi_si", "mlx5_core", "vhost_net", "xhci_pci"] {
+        assert!(!names.contains(&unneeded), "{unneeded} is loaded: {modules}");
+    }
+    assert!(names.len() <= LOADED_MODULES_MAX, "{modules}");
 }
 
 /// Event by event, which says more than a value if it fails.
