@@ -6,7 +6,9 @@ use attestation::snp::{
     SnpEvidence, SnpPolicy, SnpRoots, TcbMinima, VekClaims, VerifiedVek, verify, verify_report,
     verify_vek,
 };
-use attestation::x509::{Certificate, Quirk, UnixTime, read_certificates};
+use attestation::x509::{
+    Certificate, Quirk, RevocationList, UnixTime, read_certificates, revocation_lists,
+};
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
@@ -53,6 +55,32 @@ pub fn x509(data: &[u8]) {
     if let Ok(key) = certificate.public_key() {
         let _ = certificate.verify_signed_by(key);
     }
+}
+
+/// Lists of revoked certificates in PEM and DER: one that the authority signed is the one that it made.
+pub fn revocation_list(data: &[u8]) {
+    let _ = revocation_lists(data);
+    let Ok(list) = RevocationList::from_der(data) else { return };
+    let _ = (list.validity(), list.len(), list.revoked_since(authority()));
+    let key = authority().public_key().expect("the vector has one");
+    if list.verify_signed_by(key).is_ok() {
+        // A signature has a second form, with the other half of `s`; what is signed has one.
+        let known = [LIST, LIST_REVOKES].map(RevocationList::from_der);
+        let is_known =
+            known.iter().flatten().any(|known| known.signed_bytes() == list.signed_bytes());
+        assert!(is_known, "nobody else has the key");
+    }
+}
+
+static AUTHORITY: &[u8] = include_bytes!("../../attestation/vectors/revocation/middle.pem");
+static LIST: &[u8] = include_bytes!("../../attestation/vectors/revocation/middle.crl");
+static LIST_REVOKES: &[u8] =
+    include_bytes!("../../attestation/vectors/revocation/middle_revokes.crl");
+
+fn authority() -> &'static Certificate {
+    static CERTIFICATE: OnceLock<Certificate> = OnceLock::new();
+    CERTIFICATE
+        .get_or_init(|| read_certificates(AUTHORITY).expect("the file is good").swap_remove(0))
 }
 
 fn chain() -> &'static [Vec<u8>; 2] {

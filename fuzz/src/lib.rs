@@ -20,7 +20,7 @@ mod snp_guest;
 
 pub use attestation_enrolment::enrolment;
 pub use attestation_evidence::{evidence, evidence_rules};
-pub use attestation_snp::{snp_report, x509};
+pub use attestation_snp::{revocation_list, snp_report, x509};
 pub use attestation_tpm::{event_log, tpm_public, tpm_quote, uki};
 pub use chain_key::{shares, transcript};
 pub use configuration::subnet_config;

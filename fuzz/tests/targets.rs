@@ -29,7 +29,7 @@ macro_rules! targets {
 targets! {
     ar boot_archive certificate compressed consensus cpio_read crate_archive deb deb822 delegation early_boot enrolment
     envelope erofs_read event_log evidence evidence_rules fat_read gpt hash_tree management_call measurements payload pe
-    peer_message release_manifest shares smbios snp_firmware snp_guest snp_report subnet_config tar tpm_public tpm_quote
+    peer_message release_manifest revocation_list shares smbios snp_firmware snp_guest snp_report subnet_config tar tpm_public tpm_quote
     transcript uki update_payload user_key x509
 }
 

@@ -2,7 +2,10 @@
 
 use super::policy::Hex;
 use crate::snp::{Product, SnpRoot, SnpRoots};
-use crate::x509::{Certificate, PemError, Pin, TrustRoot, TrustRoots, read_certificates};
+use crate::x509::{
+    Certificate, PemError, Pin, RevocationList, TrustRoot, TrustRoots, read_certificates,
+    revocation_lists,
+};
 use serde::Deserialize;
 
 /// Why roots are none.
@@ -13,6 +16,15 @@ pub enum RootsError {
     Certificate {
         /// Which.
         label: String,
+        /// Why not.
+        #[source]
+        source: PemError,
+    },
+    /// A list of revoked certificates cannot be read.
+    #[error("`{label}` cannot be read")]
+    RevocationList {
+        /// Whose lists.
+        label: &'static str,
         /// Why not.
         #[source]
         source: PemError,
@@ -37,6 +49,8 @@ pub struct Roots {
     pub(super) tpm: TrustRoots,
     /// The roots' certificates, and those between that TPMs do not bring along.
     pub(super) tpm_certificates: Vec<Certificate>,
+    /// What makers of TPMs no longer stand by.
+    pub(super) tpm_revocation: Vec<RevocationList>,
     pub(super) snp: SnpRoots,
 }
 
@@ -57,7 +71,18 @@ impl Roots {
                 TrustRoot { label, pin }
             })
             .collect();
-        Self { tpm: TrustRoots::new(roots), tpm_certificates: certificates, snp }
+        let tpm = TrustRoots::new(roots);
+        Self { tpm, tpm_certificates: certificates, tpm_revocation: Vec::new(), snp }
+    }
+
+    /// These roots, and what makers of TPMs no longer stand by; `snp` has lists of its own.
+    #[must_use]
+    pub fn with_tpm_revocation_lists(
+        mut self,
+        lists: impl IntoIterator<Item = RevocationList>,
+    ) -> Self {
+        self.tpm_revocation.extend(lists);
+        self
     }
 }
 
@@ -66,7 +91,13 @@ impl Roots {
 struct RootsText {
     tpm: Vec<TpmRootText>,
     tpm_intermediates: Vec<String>,
+    /// PEM.
+    #[serde(default)]
+    tpm_revocation_lists: Vec<String>,
     snp: Vec<SnpRootText>,
+    /// PEM.
+    #[serde(default)]
+    snp_revocation_lists: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -107,8 +138,20 @@ impl TryFrom<RootsText> for Roots {
             let pin = key_sha256.array(&label).map_err(|_| RootsError::Digest(label.clone()))?;
             snp.push(SnpRoot { root: TrustRoot { label, pin: Pin::PublicKey(pin) }, product });
         }
-        Ok(Self::new(tpm, intermediates, SnpRoots::new(snp)))
+        let of_tpm = lists("tpm-revocation-lists", &text.tpm_revocation_lists)?;
+        let of_snp = lists("snp-revocation-lists", &text.snp_revocation_lists)?;
+        let snp = SnpRoots::new(snp).with_revocation_lists(of_snp);
+        Ok(Self::new(tpm, intermediates, snp).with_tpm_revocation_lists(of_tpm))
     }
+}
+
+fn lists(label: &'static str, files: &[String]) -> Result<Vec<RevocationList>, RootsError> {
+    let mut lists = Vec::new();
+    for pem in files {
+        let found = revocation_lists(pem.as_bytes());
+        lists.extend(found.map_err(|source| RootsError::RevocationList { label, source })?);
+    }
+    Ok(lists)
 }
 
 fn certificates(label: &str, pem: &str) -> Result<Vec<Certificate>, RootsError> {

@@ -1,7 +1,7 @@
 //! The roots of AMD, as data.
 
 use super::Product;
-use crate::x509::{Pin, TrustRoot, TrustRoots};
+use crate::x509::{Pin, RevocationList, TrustRoot, TrustRoots};
 
 /// One root, and the generation whose chips it vouches for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,7 @@ pub struct SnpRoot {
 pub struct SnpRoots {
     roots: TrustRoots,
     products: Vec<Product>,
+    revocation: Vec<RevocationList>,
 }
 
 /// SHA-256 of the public keys of AMD's root certificates, which are in `roots/amd`.
@@ -46,7 +47,7 @@ impl SnpRoots {
     pub fn new(roots: impl IntoIterator<Item = SnpRoot>) -> Self {
         let (roots, products): (Vec<TrustRoot>, Vec<Product>) =
             roots.into_iter().map(|root| (root.root, root.product)).unzip();
-        Self { roots: TrustRoots::new(roots), products }
+        Self { roots: TrustRoots::new(roots), products, revocation: Vec::new() }
     }
 
     /// These roots and one more.
@@ -54,7 +55,22 @@ impl SnpRoots {
     pub fn and(self, one: SnpRoot) -> Self {
         let products = self.products.into_iter();
         let known = self.roots.iter().cloned().zip(products);
-        Self::new(known.map(|(root, product)| SnpRoot { root, product }).chain([one]))
+        let all = known.map(|(root, product)| SnpRoot { root, product }).chain([one]);
+        Self { revocation: self.revocation, ..Self::new(all) }
+    }
+
+    /// These roots, and what their makers no longer stand by (decision 083).
+    #[must_use]
+    pub fn with_revocation_lists(
+        mut self,
+        lists: impl IntoIterator<Item = RevocationList>,
+    ) -> Self {
+        self.revocation.extend(lists);
+        self
+    }
+
+    pub(super) fn revocation(&self) -> &[RevocationList] {
+        &self.revocation
     }
 
     pub(super) fn roots(&self) -> &TrustRoots {

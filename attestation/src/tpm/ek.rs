@@ -16,8 +16,8 @@ use crate::checks::{Checks, Verdict};
 use crate::crypto::{Hash, PublicKey};
 use crate::der::{DerError, dotted, only, tag};
 use crate::x509::{
-    Certificate, KeyUsage, PathRules, Quirk, SignatureAlgorithm, TrustRoots, UnixTime, check_path,
-    find_path, oid,
+    Certificate, KeyUsage, PathRules, Quirk, RevocationList, SignatureAlgorithm, TrustRoots,
+    UnixTime, check_path, find_path, oid,
 };
 use serde::Deserialize;
 
@@ -84,6 +84,8 @@ pub struct EkPolicy<'a> {
     pub x509_quirks: &'a [Quirk],
     /// Departures from the profile that are accepted, each logged.
     pub quirks: &'a [EkQuirk],
+    /// What makers no longer stand by: see [`PathRules::revocation`].
+    pub revocation: &'a [RevocationList],
 }
 
 /// A certificate of an endorsement key that leads to a believed root. Made by [`verify_certificate`]
@@ -185,6 +187,7 @@ fn check_chain(
         quirks: policy.x509_quirks,
         critical: &READ_HERE,
         end_usage: usages(key),
+        revocation: policy.revocation,
     };
     let path = find_path(certificate, others, policy.roots, &rules);
     let found = path.as_ref().map_or_else(

@@ -131,7 +131,7 @@ impl Certificate {
         let spki = fields.expect(tag::SEQUENCE)?;
         let key = public_key(&spki, &mut quirks);
         // Unique identifiers, [1] and [2], are in no certificate of these vendors.
-        let extensions = extensions(&fields.expect(tag::context(3))?, &mut quirks)?;
+        let extensions = extension_list(fields.expect(tag::context(3))?.content, &mut quirks)?;
         fields.end()?;
 
         let find = |oid: &[u8]| extensions.iter().find(|extension| extension.oid == oid);
@@ -282,20 +282,22 @@ fn serial(value: &Value<'_>, quirks: &mut Vec<Quirk>) -> Vec<u8> {
 }
 
 fn validity(value: &Value<'_>, quirks: &mut Vec<Quirk>) -> Result<Validity, CertificateError> {
-    // RFC 5280, 4.1.2.5: dates through 2049 are in the short form.
-    const YEAR_2050: UnixTime = UnixTime(2_524_608_000);
     let mut fields = value.reader();
-    let mut date = || {
-        let value = fields.any()?;
-        let time = UnixTime::from_der(&value).ok_or(CertificateError::Date)?;
-        if value.tag == tag::GENERALIZED_TIME && time < YEAR_2050 {
-            note(quirks, Quirk::DateForm);
-        }
-        Ok::<_, CertificateError>(time)
-    };
+    let mut date = || date(&fields.any()?, quirks).ok_or(CertificateError::Date);
     let (not_before, not_after) = (date()?, date()?);
     fields.end()?;
     Ok(Validity { not_before, not_after })
+}
+
+/// A date; one in the long form that has a short one is noted.
+pub(super) fn date(value: &Value<'_>, quirks: &mut Vec<Quirk>) -> Option<UnixTime> {
+    // RFC 5280, 4.1.2.5: dates through 2049 are in the short form.
+    const YEAR_2050: UnixTime = UnixTime(2_524_608_000);
+    let time = UnixTime::from_der(value)?;
+    if value.tag == tag::GENERALIZED_TIME && time < YEAR_2050 {
+        note(quirks, Quirk::DateForm);
+    }
+    Some(time)
 }
 
 /// The key, where one that is said to be for OAEP alone is read as the RSA key that it is.
@@ -311,11 +313,12 @@ fn public_key(spki: &Value<'_>, quirks: &mut Vec<Quirk>) -> Result<PublicKey, Ke
     PublicKey::from_rsa_der(key)
 }
 
-fn extensions(
-    value: &Value<'_>,
+/// All extensions: the sequence of them, in DER.
+pub(super) fn extension_list(
+    der: &[u8],
     quirks: &mut Vec<Quirk>,
 ) -> Result<Vec<Extension>, CertificateError> {
-    let mut list = only(value.content, tag::SEQUENCE)?.reader();
+    let mut list = only(der, tag::SEQUENCE)?.reader();
     let mut extensions: Vec<Extension> = Vec::new();
     while !list.is_empty() {
         if extensions.len() == EXTENSIONS_MAX {

@@ -14,6 +14,8 @@ pub mod oid {
     pub const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 19];
     /// nameConstraints.
     pub const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 30];
+    /// cRLDistributionPoints.
+    pub const CRL_DISTRIBUTION_POINTS: &[u8] = &[0x55, 0x1d, 31];
     /// certificatePolicies.
     pub const CERTIFICATE_POLICIES: &[u8] = &[0x55, 0x1d, 32];
     /// extKeyUsage.
@@ -61,6 +63,8 @@ impl KeyUsage {
     pub const KEY_AGREEMENT: u8 = 4;
     /// Signatures over certificates.
     pub const CERTIFICATE_SIGN: u8 = 5;
+    /// Signatures over lists of revoked certificates.
+    pub const LIST_SIGN: u8 = 6;
 
     /// Whether the use with this number is named.
     pub fn allows(self, bit: u8) -> bool {

@@ -1,7 +1,9 @@
 //! From a certificate to a pinned root (RFC 5280, section 6), every step a check.
 
 use super::extension::oid;
-use super::{Certificate, KeyUsage, Pin, Quirk, TrustRoot, TrustRoots, UnixTime};
+use super::{
+    Certificate, KeyUsage, Pin, Quirk, RevocationList, TrustRoot, TrustRoots, UnixTime, revocation,
+};
 use crate::checks::Checks;
 use crate::der::dotted;
 
@@ -45,6 +47,9 @@ pub struct PathRules<'a> {
     pub critical: &'a [&'a [u8]],
     /// Uses of which the key at the end must have one, if its certificate limits them.
     pub end_usage: &'a [u8],
+    /// Lists of revoked certificates. If there are any, there must be one of the issuer of each certificate that says
+    /// where such a list is; those of other issuers are left alone.
+    pub revocation: &'a [RevocationList],
 }
 
 /// Makes every check of `path`, each certificate with what it is called, from the end to the root.
@@ -71,6 +76,7 @@ pub fn check_path<'r>(
         for pair in path.windows(2) {
             check_link(&mut made, pair[0], pair[1].1);
         }
+        revocation::check(&mut made, path, rules);
         root = check_root(&mut made, path[path.len() - 1], roots);
     }
     let root = root.filter(|_| made.all_passed());
@@ -269,7 +275,7 @@ fn path_to<'c>(reached: &[Step<'c>]) -> Vec<&'c Certificate> {
 }
 
 /// The check that logs a quirk.
-fn quirk_rule(quirk: Quirk) -> Rule {
+pub(super) fn quirk_rule(quirk: Quirk) -> Rule {
     match quirk {
         Quirk::SerialNotPositive => (
             "x509.quirk.serial-not-positive",

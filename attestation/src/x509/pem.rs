@@ -1,13 +1,15 @@
 //! Files of certificates and keys: PEM (RFC 7468) or DER.
 
-use super::{Certificate, CertificateError};
+use super::{Certificate, CertificateError, RevocationList, RevocationListError};
 use crate::der::tag;
 use base64ct::{Base64, Encoding as _};
+
+/// The label of lists of revoked certificates.
+const LIST: &str = "X509 CRL";
 
 /// The label of certificates.
 pub(crate) const CERTIFICATE: &str = "CERTIFICATE";
 
-const END: &str = "-----END CERTIFICATE-----";
 const END_PREFIX: &str = "-----END ";
 
 /// More blocks than this in one file are refused.
@@ -21,7 +23,7 @@ pub enum PemError {
         "the file holds more than {BLOCKS_MAX} PEM blocks; give a file with the one that is meant"
     )]
     TooMany,
-    #[error("a PEM block is not closed by `{END}`; the file may be cut short")]
+    #[error("a PEM block is not closed by a line `{END_PREFIX}...`; the file may be cut short")]
     NotClosed,
     #[error("a PEM block is not Base64")]
     Base64,
@@ -29,6 +31,8 @@ pub enum PemError {
     Neither,
     #[error(transparent)]
     Certificate(#[from] CertificateError),
+    #[error(transparent)]
+    RevocationList(#[from] RevocationListError),
 }
 
 /// All certificates of a file, in its order: PEM blocks, or else one certificate in DER.
@@ -37,7 +41,19 @@ pub fn certificates(file: &[u8]) -> Result<Vec<Certificate>, PemError> {
     blocks.iter().map(|der| Ok(Certificate::from_der(der)?)).collect()
 }
 
-/// The same, not yet read: what a file holds in the place of certificates.
+/// All lists of revoked certificates of a file, in its order: PEM blocks, or else one list in DER.
+pub fn revocation_lists(file: &[u8]) -> Result<Vec<RevocationList>, PemError> {
+    if is_der(file) {
+        return Ok(vec![RevocationList::from_der(file)?]);
+    }
+    let blocks = pem_blocks(file, LIST)?;
+    if blocks.is_empty() {
+        return Err(PemError::Neither);
+    }
+    blocks.iter().map(|der| Ok(RevocationList::from_der(der)?)).collect()
+}
+
+/// What [`certificates`] reads, not yet read: what a file holds in the place of certificates.
 pub fn certificate_bytes(file: &[u8]) -> Result<Vec<Vec<u8>>, PemError> {
     if is_der(file) {
         return Ok(vec![file.to_vec()]);
@@ -89,6 +105,7 @@ mod tests {
     use super::*;
 
     const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+    const END: &str = "-----END CERTIFICATE-----";
 
     #[test]
     fn base64_has_one_form() {

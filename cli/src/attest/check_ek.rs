@@ -9,7 +9,7 @@ use attestation::x509::{
 };
 use clap::Args;
 
-use super::files::{Unusable, read};
+use super::files::{Unusable, read, read_revocation_lists};
 use super::shown::Shown;
 
 /// Options of `check-ek`.
@@ -29,6 +29,10 @@ pub struct CheckEk {
     /// A folder with the certificates that are believed, in it or in folders of it; other files are left alone.
     #[arg(long, value_name = "DIR")]
     roots: PathBuf,
+    /// Lists of revoked certificates (CRLs) in PEM or DER; may be repeated. With one, there must be one of each issuer that a
+    /// certificate says to have a list.
+    #[arg(long, value_name = "FILE")]
+    crl: Vec<PathBuf>,
     /// When it must be valid, as 2026-01-31T12:00:00Z [default: now].
     #[arg(long, value_name = "RFC3339", value_parser = super::check_snp::time)]
     at: Option<UnixTime>,
@@ -46,11 +50,13 @@ pub fn run(arguments: &CheckEk) -> Result<Shown, Unusable> {
             .map_err(|source| Unusable::Certificates { path: path.clone(), source })?;
         others.extend(found);
     }
+    let revocation = read_revocation_lists(&arguments.crl)?;
     let policy = EkPolicy {
         roots: &roots,
         at: arguments.at.unwrap_or_else(super::check_snp::now),
         x509_quirks: &Quirk::ALL,
         quirks: &EkQuirk::ALL,
+        revocation: &revocation,
     };
     let verdict = verify_certificate(&der, &others, &policy);
     Ok(Shown { is_accepted: verdict.is_accepted(), checks: verdict.checks().clone() })

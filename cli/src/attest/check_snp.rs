@@ -11,7 +11,7 @@ use attestation::snp::{
 use attestation::x509::{Certificate, Pin, TrustRoot, UnixTime};
 use clap::{Args, ValueEnum};
 
-use super::files::{Unusable, read, read_binary_or_hex};
+use super::files::{Unusable, read, read_binary_or_hex, read_revocation_lists};
 use super::shown::Shown;
 use chain::{Chain, Given};
 
@@ -39,6 +39,10 @@ pub struct CheckSnp {
     /// Believe the given root too. Without it AMD's own roots alone are believed.
     #[arg(long)]
     trust_ark: bool,
+    /// The root's list of revoked certificates (CRL) in PEM or DER, as AMD publishes one for each generation; may be
+    /// repeated. With one, the chain must be in a list that is current.
+    #[arg(long, value_name = "FILE")]
+    crl: Vec<PathBuf>,
     /// Accept this generation of processors alone.
     #[arg(long)]
     product: Option<ProductName>,
@@ -115,7 +119,9 @@ pub fn run(arguments: &CheckSnp) -> Result<Shown, Unusable> {
     }
     let evidence = SnpEvidence { report, vek: &vek, ask: &ask, ark: &ark };
     let at = arguments.at.unwrap_or_else(now);
-    let verdict = verify(&evidence, &roots(arguments, &vek, &ark), &policy(arguments), at);
+    let lists = read_revocation_lists(&arguments.crl)?;
+    let roots = roots(arguments, &vek, &ark).with_revocation_lists(lists);
+    let verdict = verify(&evidence, &roots, &policy(arguments), at);
     let mut checks = verdict.checks().clone();
     let mut is_bound = container.is_none_or(|container| container.check(&mut checks));
     if let (Some(container), Some(ak)) = (container, ak) {

@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use attestation::x509::{PemError, certificate_bytes};
+use attestation::x509::{PemError, RevocationList, certificate_bytes, revocation_lists};
 use thiserror::Error;
 
 /// Larger than anything that is checked here.
@@ -60,6 +60,14 @@ pub enum Unusable {
         /// Why not.
         source: PemError,
     },
+    /// The file holds no list of revoked certificates.
+    #[error("{}: {source}; give it the list (CRL) itself, in PEM or DER", path.display())]
+    RevocationLists {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: PemError,
+    },
     /// The file holds several certificates, and which is meant cannot be told.
     #[error(
         "{} holds {count} certificates and not exactly one that can be {wanted}; give a file with \
@@ -78,6 +86,18 @@ pub enum Unusable {
 /// The file's bytes.
 pub fn read(path: &Path) -> Result<Vec<u8>, Unusable> {
     read_up_to(path, FILE_BYTES_MAX)
+}
+
+/// All lists of revoked certificates of these files.
+pub fn read_revocation_lists(paths: &[PathBuf]) -> Result<Vec<RevocationList>, Unusable> {
+    let mut lists = Vec::new();
+    for path in paths {
+        let found = revocation_lists(&read(path)?);
+        lists.extend(
+            found.map_err(|source| Unusable::RevocationLists { path: path.clone(), source })?,
+        );
+    }
+    Ok(lists)
 }
 
 /// The bytes of a file that may have this many.

@@ -187,10 +187,13 @@ fn roots_are_certificates_and_digests_of_keys() {
         env!("CARGO_MANIFEST_DIR")
     ))
     .unwrap();
+    let list = include_str!("../../../vectors/revocation/middle.crl.pem");
     let good = json!({
         "tpm": [{"label": "test", "certificate": pem}],
         "tpm-intermediates": [pem],
         "snp": [{"label": "ARK", "product": "genoa", "key-sha256": "42".repeat(32)}],
+        "tpm-revocation-lists": [],
+        "snp-revocation-lists": [list],
     });
     let read = |roots: &Value| serde_json::from_value::<Roots>(roots.clone());
     read(&good).unwrap();
@@ -199,6 +202,8 @@ fn roots_are_certificates_and_digests_of_keys() {
         ("/tpm/0/certificate", json!("nothing")),
         ("/tpm/0/certificate", json!(both)),
         ("/tpm-intermediates/0", json!("-----BEGIN CERTIFICATE-----")),
+        ("/snp-revocation-lists/0", json!(pem)),
+        ("/tpm-revocation-lists", json!([list.replace("END", "AND")])),
         ("/snp/0/key-sha256", json!("42")),
         ("/snp/0/product", json!("rome")),
     ] {

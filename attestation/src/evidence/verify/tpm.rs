@@ -88,6 +88,7 @@ impl Judge<'_> {
             at: self.at,
             x509_quirks: &rules.x509_quirks,
             quirks: &rules.ek_quirks,
+            revocation: &self.roots.tpm_revocation,
         };
         let verdict = ek::verify_certificate(&part.ek_certificate, &others, &policy);
         checks.append(verdict.checks().clone());

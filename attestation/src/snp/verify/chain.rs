@@ -4,7 +4,9 @@ use super::super::{SnpRoots, VekClaims};
 use super::{SnpEvidence, VerifiedVek};
 use crate::checks::Checks;
 use crate::crypto::{Curve, PublicKey};
-use crate::x509::{Certificate, KeyUsage, PathRules, Quirk, UnixTime, Validity, check_path};
+use crate::x509::{
+    Certificate, KeyUsage, PathRules, Quirk, RevocationList, UnixTime, Validity, check_path,
+};
 
 type Rule = (&'static str, &'static str);
 const CERTIFICATE: Rule = ("snp.certificate", "The certificate is well-formed.");
@@ -37,8 +39,13 @@ pub(super) fn check(
     let (vek, ask, ark) = (vek?, ask?, ark?);
 
     let path = [("VEK", &vek), ("ASK", &ask), ("ARK", &ark)];
-    let rules =
-        PathRules { at, quirks: &QUIRKS, critical: &[], end_usage: &[KeyUsage::DIGITAL_SIGNATURE] };
+    let rules = PathRules {
+        at,
+        quirks: &QUIRKS,
+        critical: &[],
+        end_usage: &[KeyUsage::DIGITAL_SIGNATURE],
+        revocation: roots.revocation(),
+    };
     let root = check_path(checks, &path, roots.roots(), &rules);
 
     let key = match vek.public_key() {
@@ -52,12 +59,15 @@ pub(super) fn check(
         let detail = format!("the certificate is for {}", claims.product);
         checks.record(PRODUCT, "VEK", product == Some(claims.product), detail);
     }
-    let validities = [vek.validity(), ask.validity(), ark.validity()];
+    // A chain that is kept is good for no longer than the lists that it was found in.
+    let of_chain = |list: &&RevocationList| [ask.subject(), ark.subject()].contains(&list.issuer());
+    let lists = roots.revocation().iter().filter(of_chain).filter_map(RevocationList::validity);
+    let validities = [ask.validity(), ark.validity()].into_iter().chain(lists);
     Some(VerifiedVek {
         claims,
         key: key?,
         root: root.map(|root| root.label.clone()).unwrap_or_default(),
-        validity: validities.into_iter().fold(vek.validity(), |whole, part| Validity {
+        validity: validities.fold(vek.validity(), |whole, part| Validity {
             not_before: whole.not_before.max(part.not_before),
             not_after: whole.not_after.min(part.not_after),
         }),

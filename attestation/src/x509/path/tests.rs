@@ -31,7 +31,13 @@ fn signed(drafts: &[Draft; 3]) -> [Vec<u8>; 3] {
 }
 
 fn rules() -> PathRules<'static> {
-    PathRules { at: AT, quirks: &[], critical: &[], end_usage: &[KeyUsage::DIGITAL_SIGNATURE] }
+    PathRules {
+        at: AT,
+        quirks: &[],
+        critical: &[],
+        end_usage: &[KeyUsage::DIGITAL_SIGNATURE],
+        revocation: &[],
+    }
 }
 
 fn pinned(certificate: &Certificate) -> TrustRoots {

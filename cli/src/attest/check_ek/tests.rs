@@ -104,3 +104,26 @@ fn roots_are_found_in_folders_and_bundles() {
         assert!(shown.checks.iter().any(|check| check.detail.contains(root)), "{root}");
     }
 }
+
+#[test]
+fn lists_of_revoked_certificates() {
+    let roots = folder(&["revocation/root.pem"]);
+    let check = |lists: &[&str]| {
+        let file = |name: &str| format!("{VECTORS}/revocation/{name}");
+        let mut line = vec!["check-ek".to_owned(), "--cert".to_owned(), file("ek.pem")];
+        line.extend(["--intermediate".to_owned(), file("middle.pem")]);
+        line.extend(["--roots".to_owned(), roots.path().to_str().unwrap().to_owned()]);
+        line.extend(["--at".to_owned(), "2027-01-01T00:00:00Z".to_owned()]);
+        for list in lists {
+            line.extend(["--crl".to_owned(), file(list)]);
+        }
+        run(&Line::try_parse_from(line).unwrap().check)
+    };
+    let failed = |lists: &[&str]| check(lists).unwrap().checks.failed_ids();
+    assert_eq!(failed(&[]), [""; 0]);
+    assert_eq!(failed(&["root.crl", "middle.crl.pem"]), [""; 0]);
+    assert_eq!(failed(&["root.crl", "middle_revokes.crl"]), ["x509.crl.revoked"]);
+    assert_eq!(failed(&["root.crl"]), ["x509.crl.there"]);
+    let Err(unusable) = check(&["root.pem"]) else { panic!("a certificate is no list") };
+    assert!(unusable.to_string().contains("give it the list (CRL) itself"), "{unusable}");
+}

@@ -192,6 +192,24 @@ fn a_table_of_certificates() {
     assert!(Line::try_parse_from(["check-snp", "--report", "r", "--vek", "v"]).is_err());
 }
 
+/// No list of AMD's is public outside of its own server: one of another authority must not count as one.
+#[test]
+fn a_list_of_another_authority_is_none() {
+    let files = ["ok_v3.report.bin", "vcek.der", "ask.der", "ark.der"];
+    let [report, vek, ask, ark] = files.map(|name| format!("{VECTORS}/snp-sim/{name}"));
+    let list = format!("{VECTORS}/revocation/root.crl");
+    let line = format!(
+        "check-snp --report {report} --vek {vek} --ask {ask} --ark {ark} --trust-ark \
+         --at 2026-06-01T00:00:00Z"
+    );
+    let check = |line: &str| {
+        run(&Line::try_parse_from(line.split_whitespace()).unwrap().check).unwrap().checks
+    };
+    assert_eq!(check(&line).failed_ids(), [""; 0]);
+    let failed = check(&format!("{line} --crl {list}")).failed_ids();
+    assert!(failed.contains(&"x509.crl.there"), "{failed:?}");
+}
+
 #[test]
 fn wrong_usage() {
     let refused = |more: &str| {

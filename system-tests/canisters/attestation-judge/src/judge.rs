@@ -230,6 +230,7 @@ fn judge_ek(ek: &Ek) -> Answer {
         at: UnixTime(ek.at),
         x509_quirks: &Quirk::ALL,
         quirks: &EkQuirk::ALL,
+        revocation: &[],
     };
     verdict(&verify_certificate(&ek.certificate, &others, &policy))
 }
