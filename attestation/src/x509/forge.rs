@@ -210,3 +210,51 @@ impl Draft {
         sequence(&[&tbs, &self.outer_algorithm, &tlv(3, &[&[0], signature.as_slice()].concat())])
     }
 }
+
+/// Uses of an authority's key for certificates and for lists: the bits 5 and 6.
+pub const BOTH_SIGNATURES: [u8; 4] = [3, 2, 1, 6];
+
+/// The parts of a list of revoked certificates, each of which a test may change.
+pub struct ListDraft {
+    pub version: Vec<u8>,
+    pub inner_algorithm: Vec<u8>,
+    pub outer_algorithm: Vec<u8>,
+    pub issuer: Vec<u8>,
+    pub dates: Vec<u8>,
+    pub entries: Vec<u8>,
+    pub extensions: Vec<u8>,
+}
+
+impl ListDraft {
+    /// A list of these entries, the current one from 2024 to 2028.
+    pub fn new(issuer: &str, algorithm: Vec<u8>, entries: &[Vec<u8>]) -> Self {
+        Self {
+            version: tlv(2, &[1]),
+            inner_algorithm: algorithm.clone(),
+            outer_algorithm: algorithm,
+            issuer: name(issuer),
+            dates: [tlv(0x17, b"240101000000Z"), tlv(0x17, b"280101000000Z")].concat(),
+            entries: tlv(0x30, &entries.concat()),
+            extensions: Vec::new(),
+        }
+    }
+
+    /// The list in DER, signed.
+    pub fn sign(&self, key: &Key) -> Vec<u8> {
+        let tbs = sequence(&[
+            &self.version,
+            &self.inner_algorithm,
+            &self.issuer,
+            &self.dates,
+            &self.entries,
+            &self.extensions,
+        ]);
+        let signature = key.sign(&self.outer_algorithm, &tbs);
+        sequence(&[&tbs, &self.outer_algorithm, &tlv(3, &[&[0], signature.as_slice()].concat())])
+    }
+}
+
+/// The entry of a list that revokes the certificate with this serial number.
+pub fn list_entry(serial: &[u8]) -> Vec<u8> {
+    sequence(&[&tlv(2, serial), &tlv(0x17, b"240601000000Z")])
+}

@@ -1,2 +1,3 @@
 mod negative;
+mod revocation;
 mod vectors;

@@ -1,4 +1,7 @@
-use super::super::forge::{CRITICAL, Draft, Key, ecdsa_sha384, name, sequence, tlv};
+use super::super::forge::{
+    BOTH_SIGNATURES, CRITICAL, Draft, Key, ListDraft, ecdsa_sha384, list_entry as entry, name,
+    sequence, tlv,
+};
 use super::super::{Pin, TrustRoot, TrustRoots, check_path, read_certificates, revocation_lists};
 use super::*;
 use std::path::Path;
@@ -91,52 +94,9 @@ fn each_bit_of_a_list_counts() {
     }
 }
 
-/// The parts of a list, each of which a test may change.
-struct ListDraft {
-    version: Vec<u8>,
-    inner_algorithm: Vec<u8>,
-    issuer: Vec<u8>,
-    dates: Vec<u8>,
-    entries: Vec<u8>,
-    extensions: Vec<u8>,
-}
-
-impl ListDraft {
-    fn new(entries: &[Vec<u8>]) -> Self {
-        Self {
-            version: tlv(2, &[1]),
-            inner_algorithm: ecdsa_sha384(),
-            issuer: name("middle"),
-            dates: [tlv(0x17, b"260101000000Z"), tlv(0x17, b"280101000000Z")].concat(),
-            entries: tlv(0x30, &entries.concat()),
-            extensions: Vec::new(),
-        }
-    }
-
-    fn sign(&self, key: &Key) -> Vec<u8> {
-        let tbs = sequence(&[
-            &self.version,
-            &self.inner_algorithm,
-            &self.issuer,
-            &self.dates,
-            &self.entries,
-            &self.extensions,
-        ]);
-        let signature = key.sign(&ecdsa_sha384(), &tbs);
-        sequence(&[&tbs, &ecdsa_sha384(), &tlv(3, &[&[0], signature.as_slice()].concat())])
-    }
-}
-
-fn entry(serial: &[u8]) -> Vec<u8> {
-    sequence(&[&tlv(2, serial), &tlv(0x17, b"260601000000Z")])
-}
-
 fn extension(oid: &[u8], critical: &[u8], value: &[u8]) -> Vec<u8> {
     sequence(&[&tlv(6, oid), critical, &tlv(4, value)])
 }
-
-/// Signatures over certificates and over lists: the bits 5 and 6.
-const BOTH: [u8; 4] = [3, 2, 1, 6];
 
 /// End, middle and root, whose authorities may sign lists too; all have serial 7.
 fn forged(usage: [u8; 4]) -> [Certificate; 3] {
@@ -150,23 +110,29 @@ fn forged(usage: [u8; 4]) -> [Certificate; 3] {
     [
         read(Draft::new("end", "middle", &end, ecdsa_sha384()).sign(&middle)),
         read(authority("middle", "root", &middle, usage).sign(&root)),
-        read(authority("root", "root", &root, BOTH).sign(&root)),
+        read(authority("root", "root", &root, BOTH_SIGNATURES).sign(&root)),
     ]
 }
 
 #[test]
 fn what_a_list_must_be() {
     let middle = Key::p384(2);
-    let path = forged(BOTH);
+    let path = forged(BOTH_SIGNATURES);
     let found = |draft: &ListDraft, key: &Key| {
         let list = RevocationList::from_der(&draft.sign(key)).unwrap();
         failed(&path, &[list], "2027-01-01T00:00:00Z")
     };
-    let good = || ListDraft::new(&[entry(&[8])]);
+    let good = || ListDraft::new("middle", ecdsa_sha384(), &[entry(&[8])]);
     assert_eq!(found(&good(), &middle), [""; 0]);
-    assert_eq!(found(&ListDraft::new(&[]), &middle), [""; 0]);
-    assert_eq!(found(&ListDraft::new(&[entry(&[7])]), &middle), ["x509.crl.revoked end"]);
-    assert_eq!(found(&ListDraft::new(&[entry(&[0, 7])]), &middle), ["x509.crl.revoked end"]);
+    assert_eq!(found(&ListDraft::new("middle", ecdsa_sha384(), &[]), &middle), [""; 0]);
+    assert_eq!(
+        found(&ListDraft::new("middle", ecdsa_sha384(), &[entry(&[7])]), &middle),
+        ["x509.crl.revoked end"]
+    );
+    assert_eq!(
+        found(&ListDraft::new("middle", ecdsa_sha384(), &[entry(&[0, 7])]), &middle),
+        ["x509.crl.revoked end"]
+    );
     assert_eq!(found(&good(), &Key::p384(9)), ["x509.crl.signature middle"]);
     // One of a stranger says nothing of this path, and so nothing is said.
     let stranger = ListDraft { issuer: name("stranger"), ..good() };
@@ -190,7 +156,10 @@ fn what_a_list_must_be() {
     // Of somebody else's certificates: certificateIssuer, in an entry.
     let others = sequence(&[&extension(&[0x55, 0x1d, 29], &CRITICAL, &[0x30, 0])]);
     let indirect = sequence(&[&tlv(2, &[8]), &tlv(0x17, b"260601000000Z"), &others]);
-    assert_eq!(found(&ListDraft::new(&[indirect]), &middle), ["x509.crl.critical middle"]);
+    assert_eq!(
+        found(&ListDraft::new("middle", ecdsa_sha384(), &[indirect]), &middle),
+        ["x509.crl.critical middle"]
+    );
     // An authority that may issue, and not revoke.
     let list = RevocationList::from_der(&good().sign(&middle)).unwrap();
     assert_eq!(failed(&forged([3, 2, 2, 4]), &[list], AT), ["x509.crl.key-usage middle"]);
@@ -200,7 +169,7 @@ fn what_a_list_must_be() {
 fn what_is_no_list() {
     let middle = Key::p384(2);
     let error = |change: fn(&mut ListDraft)| {
-        let mut draft = ListDraft::new(&[entry(&[8])]);
+        let mut draft = ListDraft::new("middle", ecdsa_sha384(), &[entry(&[8])]);
         change(&mut draft);
         RevocationList::from_der(&draft.sign(&middle)).unwrap_err()
     };
@@ -236,7 +205,7 @@ fn what_is_no_list() {
         RevocationList::from_der(&vec![0x30; LIST_BYTES_MAX + 1]).unwrap_err(),
         Error::TooLong
     );
-    let mut first = ListDraft::new(&[]);
+    let mut first = ListDraft::new("middle", ecdsa_sha384(), &[]);
     first.version.clear();
     RevocationList::from_der(&first.sign(&middle)).unwrap();
 }
