@@ -128,7 +128,7 @@ impl Job<'_> {
             return Ok(());
         }
         let text = last.into_iter().collect::<Vec<_>>().join("\n");
-        Err(ProgramsError::Compile { status: status.to_string(), text })
+        Err(ProgramsError::compile(&status.to_string(), text, work))
     }
 
     fn command(&self, work: &Path, start: &Path) -> Command {

@@ -53,6 +53,17 @@ pub enum ProgramsError {
         /// The end of what it said.
         text: String,
     },
+    /// No room is left for what is compiled.
+    #[error(
+        "the programs cannot be compiled; cargo said:\n{text}\nthe disk of {} is full: free some room, or choose \
+         another place with --cache; what is compiled is kept, and the next run goes on with it", folder.display()
+    )]
+    CompileFull {
+        /// The folder that is compiled in.
+        folder: PathBuf,
+        /// The end of what it said.
+        text: String,
+    },
     /// A program that says where it was built.
     #[error(
         "{program} holds the path {}, so it would differ on another machine; find who writes it \
@@ -79,6 +90,16 @@ impl ProgramsError {
     pub(super) fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
         move |source| Self::File { action, path, source }
+    }
+
+    /// For a cargo that failed in `folder`. It tells a full disk in words alone: those of the C library that the number
+    /// stands behind, which is the same in every locale.
+    pub(super) fn compile(status: &str, text: String, folder: &Path) -> Self {
+        if text.contains("(os error 28)") || text.contains("No space left on device") {
+            Self::CompileFull { folder: folder.into(), text }
+        } else {
+            Self::Compile { status: status.to_owned(), text }
+        }
     }
 }
 

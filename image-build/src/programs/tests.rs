@@ -13,6 +13,20 @@ fn made() -> Programs {
 }
 
 #[test]
+fn a_full_disk_is_told_as_one() {
+    let told = |text: &str| {
+        ProgramsError::compile("exit status: 101", text.to_owned(), Path::new("/work")).to_string()
+    };
+    let full =
+        told("error: failed to write to `full.rmeta`: No space left on device (os error 28)");
+    assert!(full.contains("full.rmeta"), "{full}");
+    let last = full.lines().last().unwrap();
+    assert!(last.starts_with("the disk of /work is full: free some room"), "{last}");
+    let other = told("error[E0308]: mismatched types");
+    assert!(other.contains("E0308") && !other.contains("free some room"), "{other}");
+}
+
+#[test]
 fn kept_programs_are_checked_whenever_they_are_used() {
     let folder = tempfile::tempdir().unwrap();
     let compiled = folder.path().join("compiled");

@@ -180,7 +180,7 @@ impl RootfsError {
 fn full(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "; the disk is full: free some room, or choose another place with --scratch"
+            "; the disk is full: free some room, or choose another place (--scratch; for a toolchain --cache)"
         }
         _ => "",
     }
