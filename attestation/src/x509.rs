@@ -15,6 +15,7 @@
 
 mod algorithm;
 mod certificate;
+mod envelope;
 mod extension;
 #[cfg(test)]
 pub(crate) mod forge;

@@ -1,6 +1,7 @@
 //! One certificate: read, and not yet believed.
 
 use super::algorithm::note;
+use super::envelope::{Envelope, Signed};
 use super::extension::{BasicConstraints, KeyUsage, default_false, oid};
 use super::{Quirk, SignatureAlgorithm, UnixTime};
 use crate::crypto::{Hash, KeyError, PublicKey, SignatureError};
@@ -68,15 +69,13 @@ pub struct Extension {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
     der: Vec<u8>,
-    tbs: Vec<u8>,
+    signed: Signed,
     issuer: Vec<u8>,
     subject: Vec<u8>,
     serial: Vec<u8>,
     validity: Validity,
     spki: Vec<u8>,
     key: Result<PublicKey, KeyError>,
-    algorithm: SignatureAlgorithm,
-    signature: Vec<u8>,
     extensions: Vec<Extension>,
     basic_constraints: Option<BasicConstraints>,
     key_usage: Option<KeyUsage>,
@@ -107,24 +106,16 @@ impl Certificate {
         if der.len() > CERTIFICATE_BYTES_MAX {
             return Err(CertificateError::TooLong);
         }
-        let mut outer = only(der, tag::SEQUENCE)?.reader();
-        let tbs = outer.expect(tag::SEQUENCE)?;
-        let outer_algorithm = outer.expect(tag::SEQUENCE)?;
-        let signature = outer.bit_string()?;
-        outer.end()?;
-
-        let mut fields = tbs.reader();
+        let envelope = Envelope::from_der(der)?;
+        let mut fields = envelope.tbs.reader();
         // Versions count from zero; the default is the first.
         let version = fields.optional(tag::context(0))?.map(|version| version.content);
         if version != Some(&[tag::INTEGER, 1, 2]) {
             return Err(CertificateError::Version);
         }
         let serial = serial(&fields.expect(tag::INTEGER)?, &mut quirks);
-        let inner_algorithm = fields.expect(tag::SEQUENCE)?;
-        if inner_algorithm.whole != outer_algorithm.whole {
-            return Err(CertificateError::Algorithms);
-        }
-        let algorithm = SignatureAlgorithm::from_der(&inner_algorithm, &mut quirks)?;
+        let signed = envelope.signed(&mut fields, &mut quirks)?;
+        let signed = signed.ok_or(CertificateError::Algorithms)?;
         let issuer = fields.expect(tag::SEQUENCE)?;
         let validity = validity(&fields.expect(tag::SEQUENCE)?, &mut quirks)?;
         let subject = fields.expect(tag::SEQUENCE)?;
@@ -145,15 +136,13 @@ impl Certificate {
             .transpose()?;
         Ok(Self {
             der: der.to_vec(),
-            tbs: tbs.whole.to_vec(),
+            signed,
             issuer: issuer.whole.to_vec(),
             subject: subject.whole.to_vec(),
             serial,
             validity,
             spki: spki.whole.to_vec(),
             key,
-            algorithm,
-            signature: signature.to_vec(),
             basic_constraints,
             key_usage,
             extensions,
@@ -213,7 +202,7 @@ impl Certificate {
 
     /// How it is signed.
     pub fn signature_algorithm(&self) -> &SignatureAlgorithm {
-        &self.algorithm
+        &self.signed.algorithm
     }
 
     /// Whether it may issue others, if it says so.
@@ -248,7 +237,7 @@ impl Certificate {
 
     /// Whether this key signed it, over the bytes as received.
     pub fn verify_signed_by(&self, key: &PublicKey) -> Result<(), SignatureError> {
-        self.algorithm.verify(key, &self.tbs, &self.signature)
+        self.signed.verify(key)
     }
 }
 

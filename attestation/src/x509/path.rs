@@ -5,6 +5,7 @@ use super::{
     Certificate, KeyUsage, Pin, Quirk, RevocationList, TrustRoot, TrustRoots, UnixTime, revocation,
 };
 use crate::checks::Checks;
+use crate::crypto::{PublicKey, SignatureError};
 use crate::der::dotted;
 
 /// The longest path, both ends included. The longest in the field has seven: processors of Intel certify the
@@ -156,15 +157,21 @@ fn check_link(
 ) {
     let is_named = certificate.issuer() == issuer.subject() && !has_no_name(issuer);
     checks.record(ISSUER, label, is_named, issuer.subject_text());
-    let signed = match issuer.public_key() {
-        Ok(key) => certificate.verify_signed_by(key).map_err(|error| error.to_string()),
-        Err(error) => Err(error.to_string()),
-    };
+    let signed = signed_by(issuer, |key| certificate.verify_signed_by(key));
     let algorithm = certificate.signature_algorithm().to_string();
     match signed {
         Ok(()) => checks.record(SIGNATURE, label, true, algorithm),
         Err(error) => checks.record(SIGNATURE, label, false, format!("{algorithm}: {error}")),
     };
+}
+
+/// Whether a signature holds under an issuer's key, or why not.
+pub(super) fn signed_by(
+    issuer: &Certificate,
+    verify: impl FnOnce(&PublicKey) -> Result<(), SignatureError>,
+) -> Result<(), String> {
+    let key = issuer.public_key().map_err(|error| error.to_string())?;
+    verify(key).map_err(|error| error.to_string())
 }
 
 /// An empty sequence is no name for an issuer.

@@ -43,22 +43,21 @@ pub fn certificates(file: &[u8]) -> Result<Vec<Certificate>, PemError> {
 
 /// All lists of revoked certificates of a file, in its order: PEM blocks, or else one list in DER.
 pub fn revocation_lists(file: &[u8]) -> Result<Vec<RevocationList>, PemError> {
-    if is_der(file) {
-        return Ok(vec![RevocationList::from_der(file)?]);
-    }
-    let blocks = pem_blocks(file, LIST)?;
-    if blocks.is_empty() {
-        return Err(PemError::Neither);
-    }
+    let blocks = blocks_or_der(file, LIST)?;
     blocks.iter().map(|der| Ok(RevocationList::from_der(der)?)).collect()
 }
 
 /// What [`certificates`] reads, not yet read: what a file holds in the place of certificates.
 pub fn certificate_bytes(file: &[u8]) -> Result<Vec<Vec<u8>>, PemError> {
+    blocks_or_der(file, CERTIFICATE)
+}
+
+/// The PEM blocks with this label, or else the file itself.
+fn blocks_or_der(file: &[u8], label: &str) -> Result<Vec<Vec<u8>>, PemError> {
     if is_der(file) {
         return Ok(vec![file.to_vec()]);
     }
-    let blocks = pem_blocks(file, CERTIFICATE)?;
+    let blocks = pem_blocks(file, label)?;
     if blocks.is_empty() { Err(PemError::Neither) } else { Ok(blocks) }
 }
 

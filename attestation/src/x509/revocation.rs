@@ -5,15 +5,15 @@
 //! changed are refused by their critical extensions.
 
 use super::certificate::{date, extension_list};
+use super::envelope::{Envelope, Signed};
 use super::extension::oid;
-use super::path::quirk_rule;
+use super::path::{quirk_rule, signed_by};
 use super::{
-    Certificate, CertificateError, Extension, KeyUsage, PathRules, Quirk, SignatureAlgorithm,
-    UnixTime, Validity,
+    Certificate, CertificateError, Extension, KeyUsage, PathRules, Quirk, UnixTime, Validity,
 };
 use crate::checks::Checks;
 use crate::crypto::{PublicKey, SignatureError};
-use crate::der::{DerError, Reader, dotted, only, tag};
+use crate::der::{DerError, Reader, dotted, tag};
 use std::collections::BTreeMap;
 
 /// Lists of makers have some ten thousand bytes; so much is a quarter of a million entries.
@@ -56,9 +56,7 @@ pub enum RevocationListError {
 /// Which certificates an authority no longer stands by: read, and not yet believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RevocationList {
-    tbs: Vec<u8>,
-    algorithm: SignatureAlgorithm,
-    signature: Vec<u8>,
+    signed: Signed,
     issuer: Vec<u8>,
     this_update: UnixTime,
     next_update: Option<UnixTime>,
@@ -76,23 +74,15 @@ impl RevocationList {
             return Err(RevocationListError::TooLong);
         }
         let mut quirks = Vec::new();
-        let mut outer = only(der, tag::SEQUENCE)?.reader();
-        let tbs = outer.expect(tag::SEQUENCE)?;
-        let outer_algorithm = outer.expect(tag::SEQUENCE)?;
-        let signature = outer.bit_string()?;
-        outer.end()?;
-
-        let mut fields = tbs.reader();
+        let envelope = Envelope::from_der(der)?;
+        let mut fields = envelope.tbs.reader();
         // Versions count from zero; the first is not written.
         let version = fields.optional(tag::INTEGER)?.map(|version| version.content);
         if version.is_some_and(|version| version != [1]) {
             return Err(RevocationListError::Version);
         }
-        let inner_algorithm = fields.expect(tag::SEQUENCE)?;
-        if inner_algorithm.whole != outer_algorithm.whole {
-            return Err(RevocationListError::Algorithms);
-        }
-        let algorithm = SignatureAlgorithm::from_der(&inner_algorithm, &mut quirks)?;
+        let signed = envelope.signed(&mut fields, &mut quirks)?;
+        let signed = signed.ok_or(RevocationListError::Algorithms)?;
         let issuer = fields.expect(tag::SEQUENCE)?;
         let is_date = |found| matches!(found, tag::UTC_TIME | tag::GENERALIZED_TIME);
         let this_update = read_date(&mut fields, &mut quirks)?;
@@ -130,9 +120,7 @@ impl RevocationList {
         }
         fields.end()?;
         Ok(Self {
-            tbs: tbs.whole.to_vec(),
-            algorithm,
-            signature: signature.to_vec(),
+            signed,
             issuer: issuer.whole.to_vec(),
             this_update,
             next_update,
@@ -144,7 +132,7 @@ impl RevocationList {
 
     /// What is signed, as received.
     pub fn signed_bytes(&self) -> &[u8] {
-        &self.tbs
+        &self.signed.tbs
     }
 
     /// The name of who signed it, in DER.
@@ -176,7 +164,7 @@ impl RevocationList {
 
     /// Whether this key signed it, over the bytes as received.
     pub fn verify_signed_by(&self, key: &PublicKey) -> Result<(), SignatureError> {
-        self.algorithm.verify(key, &self.tbs, &self.signature)
+        self.signed.verify(key)
     }
 }
 
@@ -250,13 +238,11 @@ fn check_list(
         let detail = if is_named { "its list; named by the rules" } else { "its list; not named" };
         checks.record(quirk_rule(*quirk), label, is_named, detail);
     }
-    let signed = match issuer.public_key() {
-        Ok(key) => list.verify_signed_by(key).map_err(|error| error.to_string()),
-        Err(error) => Err(error.to_string()),
-    };
+    let signed = signed_by(issuer, |key| list.verify_signed_by(key));
+    let algorithm = &list.signed.algorithm;
     let detail = match &signed {
-        Ok(()) => format!("{}; {} revoked", list.algorithm, list.len()),
-        Err(error) => format!("{}: {error}", list.algorithm),
+        Ok(()) => format!("{algorithm}; {} revoked", list.len()),
+        Err(error) => format!("{algorithm}: {error}"),
     };
     checks.record(SIGNATURE, label, signed.is_ok(), detail);
     let may_sign = issuer.key_usage().is_some_and(|usage| usage.allows(KeyUsage::LIST_SIGN));
